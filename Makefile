@@ -1,0 +1,39 @@
+# The two commands a newcomer needs are `make demo` and `make test`; `make help` lists all.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Spaces in the project's path are fine: every path below is relative.
+
+.PHONY: help install demo test lint types check clean
+
+help:  ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(INSTALLED)  ## make the virtual environment .venv/ (nothing happens if it is up to date)
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make $@ PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what is needed into $(VENV)/ (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: install  ## play learner events through the whole system on this machine (KEEP=1 leaves it running)
+	@DEBUG=true $(BIN)/python manage.py demo $(if $(KEEP),--keep)
+
+test: install  ## run the whole test suite
+	@DEBUG=true $(BIN)/python -m pytest $(ARGS)
+
+lint: install  ## check style
+	@$(BIN)/ruff check
+	@DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
+
+types: install  ## check types
+	@DEBUG=true $(BIN)/mypy
+
+check: lint types test  ## everything that CI runs
+
+clean:  ## remove what runs and tools left behind
+	rm -rf var .mypy_cache .pytest_cache .ruff_cache .hypothesis

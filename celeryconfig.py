@@ -1,0 +1,76 @@
+"""All Celery settings: delivery safety, limits, queues, schedule.
+
+Messages are nudges and the database is the ledger, so nothing here guards data; it decides how soon lost work goes on.
+Times are in seconds.  Figures that others rely on are tied together in `docs/decisions/0003-delivery.md`.
+"""
+
+from django.conf import settings
+
+# --- broker -----------------------------------------------------------------------------------------------------------
+broker_url = settings.CELERY_BROKER_URL
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # a broker that is away for a day is no reason to end
+broker_transport_options = (
+    {
+        # Longer than any task may run (task_time_limit) together with its wait behind the prefetched ones; a message is
+        # given to another worker this long after its worker died.
+        "visibility_timeout": 60,
+        # Celery looks for such messages only every interval x throttle = 100 s unless told otherwise.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # Without these, publishing to a stopped Redis hangs for ever.
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
+    if settings.CELERY_BROKER_URL.startswith(("redis", "rediss", "sentinel"))
+    else {"confirm_publish": True}
+)
+# One quick retry: the caller has the work in the database and must not wait for a broker.
+task_publish_retry = True
+task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0, "interval_max": 0.1}
+
+# --- delivery safety --------------------------------------------------------------------------------------------------
+task_acks_late = True  # a worker that dies gives its messages back
+task_reject_on_worker_lost = True
+task_retry_on_worker_lost = True  # and, unlike the line above alone, not without end when the message is what kills
+worker_cancel_long_running_tasks_on_connection_loss = True
+result_backend = None  # nobody waits for a result, and results would hold data
+task_ignore_result = True
+task_store_errors_even_if_ignored = False
+task_serializer = "json"
+accept_content = ["json"]
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+task_soft_time_limit = 20  # a batch of 500 events takes under a second
+task_time_limit = 30
+worker_prefetch_multiplier = 4  # tasks of milliseconds; the credly process is told 1, its tasks wait for a network
+worker_max_tasks_per_child = 50_000
+worker_soft_shutdown_timeout = 6  # with REMAP_SIGTERM=SIGQUIT: finish what is quick, hand the rest back, be gone in 10
+worker_enable_remote_control = True
+
+# --- what can be watched ----------------------------------------------------------------------------------------------
+worker_send_task_events = True
+task_track_started = False
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+
+# --- queues -----------------------------------------------------------------------------------------------------------
+imports = ("tasks.evaluate", "tasks.persist", "tasks.issue", "tasks.emit", "tasks.housekeeping")
+task_create_missing_queues = True
+task_default_queue = "housekeeping"
+task_routes = {
+    "evaluate": {"queue": "evaluate"},
+    "persist": {"queue": "persist"},
+    "issue": {"queue": "issue"},
+    "emit": {"queue": "emit"},
+    "housekeeping": {"queue": "housekeeping"},
+}
+
+# --- schedule ---------------------------------------------------------------------------------------------------------
+beat_scheduler = "celery.beat:Scheduler"  # in memory: nothing is lost by a restart, and no file is needed
+beat_schedule = {
+    # Expires with the next one: after a pause one housekeeping is enough.
+    "housekeeping": {"task": "housekeeping", "schedule": 5.0, "options": {"expires": 5}},
+}

@@ -1,0 +1,14 @@
+"""The Django application."""
+
+from django.apps import AppConfig
+
+
+class PipelineConfig(AppConfig):
+    """Tables, admin and commands of the badges pipeline."""
+
+    name = "pipeline"
+    verbose_name = "Badges"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from pipeline import checks  # noqa: F401

@@ -1,0 +1,138 @@
+"""Where the consumer groups of a stream stand: what each has still to read, and what was trimmed before it was read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from edx_event_bus_redis.internal.config import get_full_topic
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from pipeline.bus.connection import connect
+
+_CHUNK = 1_000
+
+EntryKey = tuple[int, int]
+
+NEVER = b"0-0"
+"""The last delivered entry of a group that was given nothing yet."""
+
+
+@dataclass(frozen=True)
+class GroupPosition:
+    """One consumer group: the last entry it was given, and the oldest one given but not acknowledged, if any."""
+
+    name: str
+    last_delivered: bytes
+    oldest_pending: bytes | None
+    pending: int
+
+    @property
+    def needed_from(self) -> bytes:
+        """The oldest entry the group may still need: unacknowledged, or else the last one it was given.
+
+        That last one is kept as a mark: as long as it is there, nothing after it can have been trimmed.
+        """
+        return self.oldest_pending or self.last_delivered
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Entries of a stream that were removed before a group had handled them: those between two entry ids.
+
+    ``count`` is their number, None where the server cannot tell it (Redis before 7).
+    """
+
+    stream: str
+    group: str
+    since: str
+    until: str
+    count: int | None
+
+    def __str__(self) -> str:
+        number = "an unknown number of" if self.count is None else str(self.count)
+        return (
+            f"{number} entries of stream {self.stream} between {self.since} and {self.until} "
+            f"were removed before group {self.group} had handled them"
+        )
+
+
+def entry_key(entry_id: bytes) -> EntryKey:
+    """An entry id as numbers that sort as Redis sorts: milliseconds and sequence."""
+    milliseconds, _, sequence = entry_id.partition(b"-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def groups(topic: str, client: Redis | None = None) -> list[GroupPosition]:
+    """All consumer groups of a topic, of whatever application; none when there is no such stream.
+
+    Raises redis.exceptions.RedisError.
+    """
+    client = client or connect()
+    stream = get_full_topic(topic)
+    return [_position(client, stream, group) for group in _group_rows(client, stream)]
+
+
+def unread(topic: str, group: str, client: Redis | None = None) -> int:
+    """How many entries wait for a group: not delivered yet, or delivered and not acknowledged.
+
+    A group that does not exist yet starts at the beginning, so everything waits for it. Counted entry by entry (the
+    ``lag`` of Redis 7 counts trimmed entries and Redis 6.2 has none). Raises redis.exceptions.RedisError.
+    """
+    client = client or connect()
+    stream = get_full_topic(topic)
+    row = next((row for row in _group_rows(client, stream) if row["name"] == group.encode()), None)
+    if row is None:
+        return int(client.xlen(stream))
+    return int(row["pending"]) + _count_after(client, stream, row["last-delivered-id"])
+
+
+def find_gap(topic: str, group: str, client: Redis | None = None) -> Gap | None:
+    """What was trimmed after the last entry that a group was given, if anything was.
+
+    Streams are trimmed from their beginning, so nothing is missing as long as the last delivered entry is there.
+    A group that was given nothing yet has no such mark. When exactly the read part was trimmed, Redis before 7
+    cannot tell, and the answer is a gap of unknown size. Raises redis.exceptions.RedisError.
+    """
+    client = client or connect()
+    stream = get_full_topic(topic)
+    row = next((row for row in _group_rows(client, stream) if row["name"] == group.encode()), None)
+    if row is None or row["last-delivered-id"] == NEVER:
+        return None
+    after: bytes = row["last-delivered-id"]
+    first: Any = client.xrange(stream, count=1)
+    if not first or entry_key(first[0][0]) <= entry_key(after):
+        return None
+    lag = row.get("lag")
+    count = None if lag is None else lag - int(client.xlen(stream))
+    if count == 0:
+        return None
+    return Gap(stream=stream, group=group, since=after.decode(), until=first[0][0].decode(), count=count)
+
+
+def _group_rows(client: Redis, stream: str) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = client.xinfo_groups(stream)
+    except ResponseError as error:
+        if "no such key" in str(error):
+            return []
+        raise
+    return rows
+
+
+def _position(client: Redis, stream: str, row: dict[str, Any]) -> GroupPosition:
+    pending = client.xpending(stream, row["name"])
+    return GroupPosition(
+        name=row["name"].decode("utf-8", "replace"),
+        last_delivered=row["last-delivered-id"],
+        oldest_pending=pending["min"],
+        pending=pending["pending"],
+    )
+
+
+def _count_after(client: Redis, stream: str, entry_id: bytes) -> int:
+    count = 0
+    last: Any = entry_id
+    while entries := client.xrange(stream, min=b"(" + last, count=_CHUNK):
+        count += len(entries)
+        last = entries[-1][0]
+    return count

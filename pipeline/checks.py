@@ -1,0 +1,96 @@
+"""System checks of the badge settings, so that a misspelt event type or path stops the start and not a learner."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import attrs
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage
+
+from pipeline.bus.catalogue import badge_event_types, event_types, find_signal
+from pipeline.bus.codec import can_travel
+
+
+@checks.register
+def check_badge_events(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``BADGES_CONFIG["events"]``: E001 for one that is unknown or has no learner, W002 for one that no bus carries."""
+    return [message for name in settings.BADGES_CONFIG["events"] for message in _check_badge_event(name)]
+
+
+@checks.register
+def check_event_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``EVENT_BUS_PRODUCER_CONFIG``: E002 for an ``event_key_field`` that is no path in the event's data.
+
+    The configuration's shape and the existence of its event types are checked by openedx-events at the start.
+    """
+    return [
+        message
+        for name, topics in settings.EVENT_BUS_PRODUCER_CONFIG.items()
+        for topic, options in topics.items()
+        for message in _check_event_key(name, topic, options["event_key_field"])
+    ]
+
+
+@checks.register
+def check_ignored_key_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``BADGES_CONFIG["rules"]["ignored_keypaths"]``: W001 for one that no configured event has."""
+    known = {
+        written
+        for event in badge_event_types().values()
+        for path in event.key_paths
+        for written in (path, f"{event.payload_name}.{path}")
+    }
+    return [
+        checks.Warning(
+            f'BADGES_CONFIG["rules"]["ignored_keypaths"]: no configured event has the path "{path}".',
+            hint=_near(path, known),
+            id="badges.W001",
+        )
+        for path in settings.BADGES_CONFIG["rules"]["ignored_keypaths"]
+        if path not in known
+    ]
+
+
+def _check_badge_event(name: str) -> Iterator[CheckMessage]:
+    if name not in event_types():
+        problem = "has no user data in its payload" if find_signal(name) else "is unknown"
+        yield checks.Error(
+            f'BADGES_CONFIG["events"]: the event type "{name}" {problem}.',
+            hint=_near(name, event_types()),
+            id="badges.E001",
+        )
+    elif not can_travel(name):
+        yield checks.Warning(
+            f'BADGES_CONFIG["events"]: openedx-events cannot put events of type "{name}" on the event bus.',
+            hint="Remove it: no such event will ever arrive.",
+            id="badges.W002",
+        )
+
+
+def _check_event_key(name: str, topic: str, key_field: str) -> Iterator[CheckMessage]:
+    signal = find_signal(name)
+    if signal is None:
+        return
+    known = set(_data_paths(signal.init_data))
+    if key_field not in known:
+        yield checks.Error(
+            f'EVENT_BUS_PRODUCER_CONFIG["{name}"]["{topic}"]: the event has no "{key_field}".',
+            hint=_near(key_field, known),
+            id="badges.E002",
+        )
+
+
+def _data_paths(data: Mapping[str, Any]) -> Iterator[str]:
+    for name, data_type in data.items():
+        yield name
+        if isinstance(data_type, type) and attrs.has(data_type):
+            fields = {field.name: field.type for field in attrs.fields(data_type)}
+            yield from (f"{name}.{path}" for path in _data_paths(fields))
+
+
+def _near(word: str, known: set[str] | Mapping[str, Any]) -> str:
+    matches = get_close_matches(word, sorted(known), n=3)
+    return f"Did you mean {' or '.join(matches)}?" if matches else f"Known are: {', '.join(sorted(known))}."

@@ -1,0 +1,49 @@
+"""What an import changes, in words for a person: one `Change` per row, before the order of the file."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Sign = Literal["+", "~", "-", " "]
+ADDED: Sign = "+"
+CHANGED: Sign = "~"
+REMOVED: Sign = "-"
+CONTEXT: Sign = " "
+"""A row that stays as it is, named because something below it changes."""
+
+NESTED = "  "
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A line of the difference: what happens to a row, and how; `nested` if the row belongs to a template."""
+
+    sign: Sign
+    subject: str
+    detail: str = ""
+    nested: bool = False
+
+    def __str__(self) -> str:
+        detail = f": {self.detail}" if self.detail else ""
+        return f"{NESTED if self.nested else ''}{self.sign} {self.subject}{detail}"
+
+
+def counted(changes: list[Change]) -> str:
+    """The number of changes of each sort, such as "1 added, 2 changed"; empty when nothing changes."""
+    words = {ADDED: "added", CHANGED: "changed", REMOVED: "removed"}
+    counts = {word: sum(change.sign == sign for change in changes) for sign, word in words.items()}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def shown(value: Any) -> str:
+    """A value of a row on one line: a word as it is, other texts quoted and shortened."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    if not text:
+        return "none"
+    if text.isascii() and text.replace("-", "").isalnum():
+        return text
+    short = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return json.dumps(short, ensure_ascii=False)

@@ -1,0 +1,235 @@
+"""Badge configuration from a file into the tables.
+
+A file says nothing about what it does not mention: other organizations and templates stay as they are.  A
+template that it mentions gets exactly the requirements, penalties and rules of the file.  Only rows that
+differ are written, so that a repeated import changes nothing and no worker compiles its rules anew.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import models, transaction
+
+from pipeline.configuration.difference import ADDED, CHANGED, CONTEXT, REMOVED, Change, Sign, shown
+from pipeline.configuration.document import (
+    Document,
+    OrganizationEntry,
+    PenaltyEntry,
+    RequirementEntry,
+    RuleEntry,
+    TemplateEntry,
+    read_document,
+)
+from pipeline.models import (
+    Fulfillment,
+    Organization,
+    Penalty,
+    Requirement,
+    Template,
+)
+
+
+def import_configuration(content: bytes, file: str, *, dry_run: bool = False) -> list[Change]:
+    """Bring the tables to what a file says, in one transaction, and tell what changed.
+
+    1. read and check the file against the organizations there are;
+    2. write each organization, then each template with its requirements and penalties, as far as they differ;
+    3. with `dry_run`, take everything back.
+
+    May safely be repeated: the second time nothing differs.
+
+    Args:
+        content: the file's bytes.
+        file: its name, for the errors.
+        dry_run: whether to tell only.
+
+    Raises:
+        DocumentError: the file has errors; nothing is changed.
+    """
+    with transaction.atomic():
+        known = set(Organization.objects.values_list("uuid", flat=True))
+        document = read_document(content, file, known, os.environ)
+        changes = _apply(document)
+        transaction.set_rollback(dry_run)
+    return changes
+
+
+def _apply(document: Document) -> list[Change]:
+    changes = [change for entry in document.organizations for change in _organization(entry)]
+    organizations = {
+        organization.uuid: organization
+        for organization in Organization.objects.filter(
+            uuid__in={entry.organization for entry in document.templates}
+        )
+    }
+    templates = _locked_templates([entry.uuid for entry in document.templates])
+    for entry in document.templates:
+        changes += _template(templates.get(entry.uuid), entry, organizations[entry.organization])
+    return changes
+
+
+def _locked_templates(uuids: Iterable[UUID]) -> dict[UUID, Template]:
+    """The templates there are, locked in one order so that imports at the same time wait for each other."""
+    rows = (
+        Template.objects.filter(uuid__in=list(uuids))
+        .order_by("pk")
+        .select_for_update()
+        .prefetch_related(
+            "organization", "requirements__rules", "penalties__rules", "penalties__requirements"
+        )
+    )
+    return {row.uuid: row for row in rows}
+
+
+def _organization(entry: OrganizationEntry) -> list[Change]:
+    row = Organization.objects.select_for_update().filter(uuid=entry.uuid).first()
+    wanted = _mentioned(name=entry.name, api_key=entry.api_key)
+    if row is None:
+        row = Organization.objects.create(uuid=entry.uuid, **wanted)
+        return [Change(ADDED, _named("organization", row))]
+    subject = _named("organization", row)
+    differing = _update(row, wanted)
+    return [Change(CHANGED, subject, differing)] if differing else []
+
+
+def _template(row: Template | None, entry: TemplateEntry, organization: Organization) -> list[Change]:
+    wanted = _mentioned(
+        organization=organization,
+        name=entry.name,
+        active=entry.active,
+        reaward=entry.reaward,
+        description=entry.description,
+        image_url=entry.image_url,
+        state=entry.state,
+    )
+    if row is None:
+        row = Template.objects.create(uuid=entry.uuid, **wanted)
+        return [Change(ADDED, _named("template", row)), *_conditions(row, entry)]
+    subject = _named("template", row)
+    differing = _update(row, wanted)
+    below = _conditions(row, entry)
+    if not differing and not below:
+        return []
+    return [Change(CHANGED if differing else CONTEXT, subject, differing), *below]
+
+
+def _conditions(template: Template, entry: TemplateEntry) -> list[Change]:
+    """Requirements, then penalties; those not in the file go last, when no penalty names them any more."""
+    requirements = {row.slug: row for row in template.requirements.all()}
+    penalties = {row.slug: row for row in template.penalties.all()}
+    changes: list[Change] = []
+    for requirement in entry.requirements:
+        row, change = _requirement(template, requirements.get(requirement.slug), requirement)
+        requirements[requirement.slug] = row
+        changes += change
+    for penalty in entry.penalties:
+        changes += _penalty(template, penalties.get(penalty.slug), penalty, requirements)
+    changes += _remove(penalties, {penalty.slug for penalty in entry.penalties})
+    changes += _remove(requirements, {requirement.slug for requirement in entry.requirements})
+    return changes
+
+
+def _requirement(
+    template: Template, row: Requirement | None, entry: RequirementEntry
+) -> tuple[Requirement, list[Change]]:
+    wanted = {"event_type": entry.event_type, "group": entry.group, "description": entry.description}
+    if row is None:
+        row = Requirement.objects.create(template=template, slug=entry.slug, **wanted)
+        _update_rules(row, entry.rules)
+        return row, [_change(ADDED, row)]
+    return row, _changed(row, _update(row, wanted), _update_rules(row, entry.rules))
+
+
+def _penalty(
+    template: Template, row: Penalty | None, entry: PenaltyEntry, requirements: Mapping[str, Requirement]
+) -> list[Change]:
+    wanted = {"event_type": entry.event_type, "description": entry.description}
+    named = [requirements[slug] for slug in entry.requirements]
+    if row is None:
+        row = Penalty.objects.create(template=template, slug=entry.slug, **wanted)
+        _update_named(row, named)
+        _update_rules(row, entry.rules)
+        return [_change(ADDED, row)]
+    return _changed(row, _update(row, wanted), _update_named(row, named), _update_rules(row, entry.rules))
+
+
+def _remove(rows: Mapping[str, Requirement] | Mapping[str, Penalty], kept: set[str]) -> list[Change]:
+    """Delete the rows whose slug is not kept; with a requirement goes what learners achieved in it."""
+    changes = []
+    for slug, row in rows.items():
+        if slug not in kept:
+            changes.append(_change(REMOVED, row, _achieved(row) if isinstance(row, Requirement) else ""))
+            row.delete()
+    return changes
+
+
+def _achieved(row: Requirement) -> str:
+    """How many learners have fulfilled a requirement; empty when none has."""
+    learners = Fulfillment.objects.filter(requirement=row, fulfilled=True).count()
+    return (
+        f"the progress of {learners} learner{'' if learners == 1 else 's'} in it is lost" if learners else ""
+    )
+
+
+def _mentioned(**values: Any) -> dict[str, Any]:
+    return {field: value for field, value in values.items() if value is not None}
+
+
+def _update(row: models.Model, wanted: Mapping[str, Any]) -> str:
+    """Write the fields that differ, and say which; empty when none does."""
+    stored = {field: getattr(row, field) for field in wanted}
+    differing = [field for field in wanted if stored[field] != wanted[field]]
+    for field in differing:
+        setattr(row, field, wanted[field])
+    if differing:
+        row.save(update_fields=differing)
+    return ", ".join(_field_change(field, stored[field], wanted[field]) for field in differing)
+
+
+def _field_change(field: str, stored: Any, wanted: Any) -> str:
+    if field == "api_key":
+        return "api_key: changed"
+    return _from_to(field, shown(stored), shown(wanted))
+
+
+def _from_to(field: str, stored: str, wanted: str) -> str:
+    return f"{field} {stored} -> {wanted}"
+
+
+def _update_named(row: Penalty, requirements: list[Requirement]) -> str:
+    """Write which requirements a penalty takes back if they differ, and say how."""
+    stored, wanted = (sorted(each.slug for each in rows) for rows in (row.requirements.all(), requirements))
+    if stored == wanted:
+        return ""
+    row.requirements.set(requirements)
+    return _from_to("requirements", f"[{', '.join(stored)}]", f"[{', '.join(wanted)}]")
+
+
+def _update_rules(row: Requirement | Penalty, wanted: tuple[RuleEntry, ...]) -> str:
+    """Replace the rules if they differ, and say how."""
+    stored = tuple(RuleEntry(rule.data_path, rule.operator, rule.value) for rule in row.rules.all())
+    if stored == wanted:
+        return ""
+    row.rules.all().delete()
+    for rule in wanted:
+        row.rules.create(data_path=rule.data_path, operator=rule.operator, value=rule.value)
+    return _from_to("rules", _rules_shown(stored), _rules_shown(wanted))
+
+
+def _rules_shown(rules: Iterable[RuleEntry]) -> str:
+    return f"[{'; '.join(f'{rule.data_path} {rule.operator} {shown(rule.value)}' for rule in rules)}]"
+
+
+def _changed(row: Requirement | Penalty, *differing: str) -> list[Change]:
+    detail = ", ".join(part for part in differing if part)
+    return [_change(CHANGED, row, detail)] if detail else []
+
+
+def _change(sign: Sign, row: Requirement | Penalty, detail: str = "") -> Change:
+    return Change(sign, f"{row._meta.verbose_name} {row.slug}", detail, nested=True)
+
+
+def _named(noun: str, row: Organization | Template) -> str:
+    return f'{noun} "{row.name}" ({row.uuid})' if row.name else f"{noun} {row.uuid}"

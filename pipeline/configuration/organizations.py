@@ -1,0 +1,105 @@
+"""Calling Credly for an organization: its key, and the gate that closes while Credly refuses that key."""
+
+import logging
+import os
+import uuid
+from datetime import datetime, timedelta
+from functools import cache
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from pipeline.credly.client import CredlyClient, pooled_session
+from pipeline.models import Organization
+
+logger = logging.getLogger(__name__)
+
+PROBE_INTERVAL = timedelta(seconds=60)
+"""How often one call is let through for an organization whose key Credly refuses."""
+
+ENVIRONMENT_PREFIX = "env:"
+
+
+class KeyMissing(Exception):
+    """No API key is known for the organization.  The message says where one can be set."""
+
+
+def api_base_url() -> str:
+    """Credly's API for this installation: production, or the sandbox when `USE_SANDBOX` is set."""
+    credly = settings.BADGES_CONFIG["credly"]
+    return str(credly["CREDLY_SANDBOX_API_BASE_URL" if credly["USE_SANDBOX"] else "CREDLY_API_BASE_URL"])
+
+
+def api_key(organization: Organization) -> str:
+    """The key to use: of the setting `CREDLY_ORGANIZATIONS`, else the stored one.
+
+    Raises:
+        KeyMissing: there is none.
+    """
+    from_settings: str | None = settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"].get(str(organization.uuid))
+    stored: str = from_settings or organization.api_key or ""
+    if stored.startswith(ENVIRONMENT_PREFIX):
+        name = stored.removeprefix(ENVIRONMENT_PREFIX)
+        stored = os.environ.get(name, "")
+        if not stored:
+            raise KeyMissing(f"The environment variable {name}, which holds this organization's API key, is not set.")
+    if not stored:
+        raise KeyMissing("This organization has no API key: add it in the admin, the badge file or CREDLY_ORGANIZATIONS.")
+    return stored
+
+
+def client(organization: Organization) -> CredlyClient:
+    """A client for the organization; those with equal base, organization and key share one.
+
+    Raises:
+        KeyMissing: the organization has no API key.
+    """
+    return _client(api_base_url(), organization.uuid, api_key(organization))
+
+
+@cache
+def _client(base_url: str, organization: uuid.UUID, key: str) -> CredlyClient:
+    return CredlyClient(base_url, organization, key, session=pooled_session(100))
+
+
+def closed_until(organization: Organization) -> datetime | None:
+    """None if a call may be made now; else when to ask again.
+
+    While the key is refused one caller a minute gets through, as a probe: the conditional update picks it.
+    """
+    if organization.key_refused_since is None:
+        return None
+    now = timezone.now()
+    next_probe = now + PROBE_INTERVAL
+    is_probe = Organization.objects.filter(
+        Q(call_again_at__lte=now) | Q(call_again_at=None), pk=organization.pk
+    ).update(call_again_at=next_probe)
+    return None if is_probe else organization.call_again_at or next_probe
+
+
+def close(organization: Organization, reason: str) -> datetime:
+    """Credly refused the key: let nothing but probes through.  Returns when to ask again.  May be repeated."""
+    now = timezone.now()
+    next_probe = now + PROBE_INTERVAL
+    newly = Organization.objects.filter(pk=organization.pk, key_refused_since=None).update(
+        key_refused_since=now, call_again_at=next_probe
+    )
+    if newly:
+        logger.error(
+            "Credly refuses the API key of organization %s (%s). Its badges wait; replace the key and they go on.",
+            organization.uuid, reason,
+        )
+    return next_probe
+
+
+def reopen(organization: Organization) -> bool:
+    """Credly took the key.  Returns whether the gate was closed until now.  May be repeated."""
+    if organization.key_refused_since is None:
+        return False
+    reopened = Organization.objects.filter(pk=organization.pk, key_refused_since__isnull=False).update(
+        key_refused_since=None, call_again_at=None
+    )
+    if reopened:
+        logger.warning("Credly accepts the API key of organization %s again.", organization.uuid)
+    return bool(reopened)

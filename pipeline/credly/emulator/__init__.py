@@ -1,0 +1,1 @@
+"""A local look-alike of the Credly sandbox, with a ledger, faults and webhooks (facts/credly-api.md)."""

@@ -1,0 +1,1 @@
+"""Parts that let the whole system run on one machine with nothing installed: for the demo and the tests."""

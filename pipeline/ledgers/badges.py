@@ -1,0 +1,93 @@
+"""Badges: the standing that the rules give them."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db.models import Case, F, Value, When
+from django.utils import timezone
+
+from pipeline import rules
+from pipeline.ledgers.progress import Decisions
+from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, Standing
+
+REVOCATION_BEGUN = (CredlyState.REVOKING, CredlyState.REVOKED)
+
+
+def follow(
+    learner: Learner, event: uuid.UUID, templates: Iterable[rules.Template], decisions: Mapping[int, Decisions]
+) -> list[int]:
+    """Bring the learner's badges of these templates in line with progress.  May be repeated.
+
+    The caller holds the learner's lock.  `decisions` are those of `progress.record`, by template id.  Returns the ids of
+    the badges that changed.
+    """
+    latest = {
+        badge.template_id: badge
+        for badge in Badge.objects.filter(learner=learner, template__in=decisions).order_by("cycle")
+    }
+    changed: list[int] = []
+    for template in templates:
+        badge = latest.get(template.id)
+        decided = decisions[template.id]
+        fulfilled = [requirement for requirement, decision in decided.items() if decision.fulfilled]
+        if rules.complete(template, fulfilled):
+            changed += _award(learner, template, badge, rules.earned_at(template, decided), event)
+        else:
+            changed += _revoke(badge, event)
+    return changed
+
+
+def _award(
+    learner: Learner, template: rules.Template, badge: Badge | None, earned_at: datetime, event: uuid.UUID
+) -> list[int]:
+    """The template is complete: open a badge, or take back a revocation that has not begun, or open the next cycle."""
+    if badge is None:
+        return _open(learner, template, 1, earned_at, event)
+    if badge.standing == Standing.AWARDED:
+        return []
+    if _restore(badge, earned_at, event):
+        return [badge.pk]
+    if template.reaward:
+        return _open(learner, template, badge.cycle + 1, earned_at, event)
+    return []
+
+
+def _open(learner: Learner, template: rules.Template, cycle: int, earned_at: datetime, event: uuid.UUID) -> list[int]:
+    badge = Badge.objects.create(
+        learner=learner, template_id=template.id, cycle=cycle, earned_at=earned_at, due_at=timezone.now()
+    )
+    BadgeHistory.objects.create(badge=badge, what="awarded", outcome=f"cycle {cycle}", event=event)
+    return [badge.pk]
+
+
+def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID) -> bool:
+    """Award again what was to be revoked but is not: no call to revoke was made.  Says whether that was so.
+
+    A badge that Credly had refused gets another try, which looks at Credly first.
+    """
+    restored = (
+        Badge.objects.filter(pk=badge.pk, standing=Standing.REVOKED)
+        .exclude(credly_state__in=REVOCATION_BEGUN)
+        .update(
+            standing=Standing.AWARDED,
+            credly_state=Case(
+                When(credly_state=CredlyState.FAILED, then=Value(CredlyState.ISSUING)), default=F("credly_state")
+            ),
+            earned_at=Case(When(credly_id=None, then=Value(earned_at)), default=F("earned_at")),
+            due_at=timezone.now(),
+            attempts=0,
+        )
+    )
+    if restored:
+        BadgeHistory.objects.create(badge=badge, what="awarded", outcome="before it was revoked", event=event)
+    return bool(restored)
+
+
+def _revoke(badge: Badge | None, event: uuid.UUID) -> list[int]:
+    """The template is not complete: a badge that stands is to be revoked, or cancelled if Credly never saw it."""
+    if badge is None or badge.standing == Standing.REVOKED:
+        return []
+    Badge.objects.filter(pk=badge.pk).update(standing=Standing.REVOKED, due_at=timezone.now(), attempts=0)
+    BadgeHistory.objects.create(badge=badge, what="revoked", event=event)
+    return [badge.pk]

@@ -1,0 +1,68 @@
+"""Claiming rows with due work: one worker at a time, and nobody for long.
+
+There are no locks to hold: the conditional UPDATE is the claim, and it ends by itself.
+"""
+
+import random
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F, Model, Q
+from django.utils import timezone
+
+CLAIM_LASTS = timedelta(seconds=40)
+"""Longer than the calls that one claim makes (each ends in 20 s at the worst, two are made), short enough that work goes
+on within a minute after its worker was killed."""
+
+NUDGE_AGAIN_AFTER = timedelta(seconds=30)
+"""How long housekeeping trusts that a nudged row is on its way through the queue."""
+
+FIRST_WAIT = 2.0
+"""Seconds before the second attempt."""
+
+LONGEST_WAIT = 600.0
+"""Seconds between attempts at the most: after an outage of days everything goes on within ten minutes."""
+
+
+def free(now: datetime) -> Q:
+    """Rows that are due and that nobody works on."""
+    return Q(due_at__lte=now) & (Q(claimed_until=None) | Q(claimed_until__lte=now))
+
+
+def take(row: Model, **seen_and_set: tuple[Any, Any]) -> uuid.UUID | None:
+    """Claim a row that is due; returns the claim's token, or None if somebody else has it or it changed.
+
+    Args:
+        row: a `DueWork` row as it was read.
+        seen_and_set: per field the value it was read with, which must still be there, and the value to set.
+    """
+    now = timezone.now()
+    token = uuid.uuid4()
+    seen = {field: before for field, (before, _) in seen_and_set.items()}
+    changes = {field: after for field, (_, after) in seen_and_set.items()}
+    won = (
+        type(row)
+        ._default_manager.filter(free(now), pk=row.pk, **seen)
+        .update(
+            claim=token, claimed_until=now + CLAIM_LASTS, nudged_at=None, attempts=F("attempts") + 1, **changes
+        )
+    )
+    return token if won else None
+
+
+def due(model: type[Model], limit: int) -> list[int]:
+    """Rows to nudge, oldest first, at most `limit`.  A row is named again after `NUDGE_AGAIN_AFTER` at the earliest."""
+    now = timezone.now()
+    not_nudged = Q(nudged_at=None) | Q(nudged_at__lte=now - NUDGE_AGAIN_AFTER)
+    rows = list(
+        model._default_manager.filter(free(now), not_nudged).order_by("due_at").values_list("pk", flat=True)[:limit]
+    )
+    model._default_manager.filter(pk__in=rows).update(nudged_at=now)
+    return rows
+
+
+def wait(attempts: int) -> timedelta:
+    """How long to wait after that many failed attempts: doubling, with jitter so that many do not come back at once."""
+    longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
+    return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311 - no secret

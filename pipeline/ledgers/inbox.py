@@ -1,0 +1,152 @@
+"""The inbox: every message of the bus, and what became of it."""
+
+import logging
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from pipeline.bus.codec import DecodedMessage, UndecodableMessage
+from pipeline.models import Event, EventStatus
+
+logger = logging.getLogger(__name__)
+
+EVALUATED_WITHIN = timedelta(seconds=30)
+"""An event that is still `received` after this was lost on its way and is sent to evaluation again."""
+
+MOST_ATTEMPTS = 5
+"""An event that fails this often is set aside as `failed`."""
+
+LONGEST_WAIT = timedelta(hours=1)
+
+
+def store(messages: Sequence[DecodedMessage | UndecodableMessage], topic: str) -> list[uuid.UUID]:
+    """Store messages; one whose id is known already falls away.  Returns the ids to evaluate.  May be repeated.
+
+    1. Insert all of them in one transaction, leaving known ids as they are.
+    2. If the database refuses a value, insert one by one, and store what it refuses as `failed`.
+
+    Raises:
+        django.db.OperationalError: the database can't be reached; nothing was stored.
+    """
+    rows = {row.id: row for row in reversed([_row(message, topic) for message in messages])}
+    try:
+        return _insert(list(rows.values()))
+    except (DataError, IntegrityError, ValueError) as error:
+        logger.warning("A message of %s can't be stored as it is (%s)", topic, type(error).__name__)
+    new: list[uuid.UUID] = []
+    for row in rows.values():
+        try:
+            new += _insert([row])
+        except (DataError, IntegrityError, ValueError) as error:
+            _insert([_unstorable(row, error)])
+    return new
+
+
+def _row(message: DecodedMessage | UndecodableMessage, topic: str) -> Event:
+    if isinstance(message, UndecodableMessage):
+        return Event(
+            id=message.id, type=message.type, time=timezone.now(), topic=topic, position=message.position, raw=message.raw,
+            status=EventStatus.FAILED, error=message.reason,
+        )
+    return Event(
+        id=message.id, type=message.type, time=message.time, source=message.source, topic=topic,
+        position=message.position, payload=message.payload, due_at=timezone.now() + EVALUATED_WITHIN,
+    )
+
+
+def _unstorable(row: Event, error: Exception) -> Event:
+    """The row without the data that the database refuses; those are still on the bus at `position`."""
+    return Event(
+        id=row.id, type=row.type, time=row.time, topic=row.topic, position=row.position, status=EventStatus.FAILED,
+        error=f"The database refuses its data ({type(error).__name__}).",
+    )
+
+
+def _insert(rows: list[Event]) -> list[uuid.UUID]:
+    """Insert rows in one transaction and return the ids of the new ones that are to be evaluated."""
+    with transaction.atomic():
+        known = Event.objects.in_bulk([row.id for row in rows])
+        new = [row for row in rows if row.id not in known]
+        Event.objects.bulk_create(new, ignore_conflicts=True)
+        _note_other_payloads(rows, known)
+    return [row.id for row in new if row.status == EventStatus.RECEIVED]
+
+
+def _note_other_payloads(rows: list[Event], known: Mapping[uuid.UUID, Event]) -> None:
+    """The first message of an id wins; that another came with other content is worth a note."""
+    for row in rows:
+        first = known.get(row.id)
+        if first is None or row.raw is not None:
+            continue
+        if (first.type, first.time, first.payload) == (row.type, row.time, row.payload):
+            continue
+        logger.warning("Event %s came again with other content; the first is kept", row.id)
+        Event.objects.filter(pk=row.id).update(
+            note=f"Came again with other content at {row.topic} {row.position}; the first one is kept."
+        )
+
+
+def waiting(ids: Collection[uuid.UUID]) -> list[Event]:
+    """Those of these events that are still to be evaluated."""
+    return list(Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).only("id", "type", "time", "payload"))
+
+
+def lock(event: uuid.UUID) -> Event | None:
+    """The event, locked until the end of the transaction; None unless it is still to be persisted."""
+    return Event.objects.select_for_update().filter(pk=event, status=EventStatus.RECEIVED).first()
+
+
+def finish(ids: Collection[uuid.UUID], status: EventStatus) -> None:
+    """These events are `processed` or `ignored`.  Events that ended otherwise are left alone.  May be repeated."""
+    if ids:
+        Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).update(status=status, due_at=None, error="")
+
+
+def refuse(event: uuid.UUID, reason: str) -> None:
+    """This event is `failed` for a reason that trying again would not change.  May be repeated."""
+    Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(
+        status=EventStatus.FAILED, due_at=None, error=reason
+    )
+
+
+def stumble(event: uuid.UUID, error: Exception) -> None:
+    """Working on this event raised: try again later, at the fifth time set it aside as `failed`.
+
+    The message of the error goes to the database only: it may quote the event's data, which logs must not hold.
+    """
+    name = type(error).__name__
+    reason = f"{name}: {error}"
+    Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(attempts=F("attempts") + 1, error=reason)
+    given_up = Event.objects.filter(pk=event, status=EventStatus.RECEIVED, attempts__gte=MOST_ATTEMPTS).update(
+        status=EventStatus.FAILED, due_at=None
+    )
+    logger.error("Event %s: %s (%s)", event, name, "set aside as failed" if given_up else "to be tried again")
+
+
+def due(limit: int) -> list[uuid.UUID]:
+    """Events that nobody evaluated in time, at most `limit`; each is due again after a growing while."""
+    now = timezone.now()
+    rows = list(
+        Event.objects.filter(status=EventStatus.RECEIVED, due_at__lte=now)
+        .order_by("due_at")
+        .values_list("id", "received_at")[:limit]
+    )
+    for event, received_at in rows:
+        wait = min(max(now - received_at, EVALUATED_WITHIN), LONGEST_WAIT)
+        Event.objects.filter(pk=event).update(due_at=now + wait)
+    return [event for event, _ in rows]
+
+
+def redrive(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Put `failed` events that could be read back to `received`.  Returns those to evaluate.  May be repeated."""
+    ready = list(
+        Event.objects.filter(pk__in=ids, status=EventStatus.FAILED, raw=None).values_list("id", flat=True)
+    )
+    Event.objects.filter(pk__in=ready, status=EventStatus.FAILED).update(
+        status=EventStatus.RECEIVED, attempts=0, due_at=timezone.now() + EVALUATED_WITHIN
+    )
+    return ready

@@ -1,0 +1,36 @@
+"""Learners, as the newest event shows them."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pipeline.models import Learner
+
+LONGEST = 255
+"""Longest text kept of a name or the like, the LMS's own limit.  The event keeps the whole."""
+
+
+def update(user: Mapping[str, Any], time: datetime, event: uuid.UUID) -> Learner:
+    """The learner that an event's `UserData` describes, locked until the end of the transaction.  May be repeated.
+
+    1. Insert the learner if there is none.
+    2. Lock the row: one learner's events are persisted one after the other, so their badges see each other.
+    3. Take over the values if the event (by time, then id) is newer than the one they came from.
+    """
+    pii = user["pii"]
+    values = {
+        "username": pii["username"][:LONGEST],
+        "email": pii["email"][:LONGEST],
+        "name": (pii.get("name") or "")[:LONGEST],
+        "active": user["is_active"],
+        "as_of": time,
+        "as_of_event": event,
+    }
+    Learner.objects.bulk_create([Learner(lms_user_id=user["id"], **values)], ignore_conflicts=True)
+    learner = Learner.objects.select_for_update().get(lms_user_id=user["id"])
+    if (time, event) > (learner.as_of, learner.as_of_event):
+        for field, value in values.items():
+            setattr(learner, field, value)
+        learner.save(update_fields=list(values))
+    return learner

@@ -1,0 +1,88 @@
+"""The outbox: signals that tell what became of badges, to be put on the event bus."""
+
+import uuid
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from pipeline.ledgers import claims
+from pipeline.models import Badge, Signal, SignalState
+
+AWARDED = "org.openedx.learning.badge.awarded.v1"
+REVOKED = "org.openedx.learning.badge.revoked.v1"
+
+LONGEST_WAIT = timedelta(seconds=60)
+"""Between attempts: the bus is ours, so nobody is spared by a longer wait."""
+
+
+def write(badge: Badge, event_type: str) -> list[int]:
+    """Write the signal of this type about a badge.  Returns its id, or nothing if it was told before.  May be repeated.
+
+    Call it in the transaction that records the fact.
+    """
+    now = timezone.now()
+    signal = Signal(badge=badge, event_type=event_type, payload=_payload(badge), created_at=now, due_at=now)
+    Signal.objects.bulk_create([signal], ignore_conflicts=True)
+    return list(Signal.objects.filter(uuid=signal.uuid).values_list("pk", flat=True))
+
+
+def _payload(badge: Badge) -> dict[str, Any]:
+    """`BadgeData` of openedx-events as plain data."""
+    learner, template = badge.learner, badge.template
+    return {
+        "uuid": str(badge.uuid),
+        "user": {
+            "id": learner.lms_user_id,
+            "is_active": learner.active,
+            "pii": {"username": learner.username, "email": learner.email, "name": learner.name},
+        },
+        "template": {
+            "uuid": str(template.uuid),
+            "origin": "credly",
+            "name": template.name,
+            "description": template.description,
+            "image_url": template.image_url,
+        },
+    }
+
+
+def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
+    """Claim a signal that may be sent now: it is due, and none about the same learner and template is before it."""
+    signal = Signal.objects.select_related("badge").filter(pk=pk, state=SignalState.PENDING).first()
+    if signal is None or _pending_of_same(signal).filter(pk__lt=pk).exists():
+        return None
+    token = claims.take(signal, state=(SignalState.PENDING, SignalState.PENDING))
+    return (signal, token) if token else None
+
+
+def sent(signal: Signal, token: uuid.UUID, topics: Collection[str]) -> list[int]:
+    """The bus has the signal (or no topic wants it).  Returns the next one that waited for it.  May be repeated."""
+    Signal.objects.filter(pk=signal.pk, claim=token).update(
+        state=SignalState.SENT if topics else SignalState.DISABLED,
+        sent_at=timezone.now() if topics else None,
+        claim=None, claimed_until=None, due_at=None, error="",
+    )
+    return list(_pending_of_same(signal).order_by("pk").values_list("pk", flat=True)[:1])
+
+
+def postpone(signal: Signal, token: uuid.UUID, reason: str) -> None:
+    """The bus did not take the signal: try again later, and never give up.  May be repeated."""
+    wait = min(claims.wait(signal.attempts + 1), LONGEST_WAIT)
+    Signal.objects.filter(pk=signal.pk, claim=token).update(
+        claim=None, claimed_until=None, due_at=timezone.now() + wait, error=reason
+    )
+
+
+def fail(signal: Signal, token: uuid.UUID, reason: str) -> None:
+    """The signal can't be put on any bus as it is.  May be repeated."""
+    Signal.objects.filter(pk=signal.pk, claim=token).update(
+        state=SignalState.FAILED, claim=None, claimed_until=None, due_at=None, error=reason
+    )
+
+
+def _pending_of_same(signal: Signal) -> Any:
+    return Signal.objects.filter(
+        badge__learner=signal.badge.learner_id, badge__template=signal.badge.template_id, state=SignalState.PENDING
+    )

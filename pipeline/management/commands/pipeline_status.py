@@ -1,0 +1,36 @@
+"""`manage.py pipeline_status`: does everything flow?"""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from pipeline.reports.status import pipeline_status
+
+
+class Command(BaseCommand):
+    """Print counts by state at every stage."""
+
+    help = "Counts by state at every stage, the oldest waiting item, and organizations whose key Credly refuses."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add `--json`."""
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Print the status."""
+        status = pipeline_status()
+        if options["json"]:
+            self.stdout.write(json.dumps(status))
+            return
+        for stage in ("events", "badges", "credly", "signals"):
+            counts = "  ".join(f"{state} {number}" for state, number in status[stage].items())
+            self.stdout.write(f"{stage:8} {counts}")
+        unread = status["bus"]["unread"]
+        self.stdout.write(f"bus      {'does not answer' if unread is None else f'unread {unread}'}")
+        for refused in status["keys_refused"]:
+            self.stdout.write(f"Credly refuses the key of organization {refused['organization']} since {refused['since']}")
+        waiting = status["oldest_waiting"]
+        if waiting:
+            self.stdout.write(f"The longest waiting is a {waiting['kind']}, for {waiting['seconds']} s.")
+        self.stdout.write("Idle: nothing waits at any stage." if status["idle"] else "Working.")

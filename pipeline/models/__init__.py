@@ -1,0 +1,55 @@
+"""All tables: the configuration that operators write, and the ledgers that the pipeline writes."""
+
+from pipeline.models.configuration import (
+    Operator,
+    Organization,
+    Penalty,
+    PenaltyRule,
+    Requirement,
+    RequirementRule,
+    Rule,
+    Template,
+    TemplateState,
+)
+from pipeline.models.ledgers import (
+    Badge,
+    BadgeHistory,
+    ConsumerGroup,
+    CredlyState,
+    DueWork,
+    Event,
+    EventStatus,
+    Fulfillment,
+    Learner,
+    Progress,
+    Signal,
+    SignalState,
+    Standing,
+)
+from pipeline.models.version import ConfigurationVersion
+
+__all__ = [
+    "Badge",
+    "BadgeHistory",
+    "ConfigurationVersion",
+    "ConsumerGroup",
+    "CredlyState",
+    "DueWork",
+    "Event",
+    "EventStatus",
+    "Fulfillment",
+    "Learner",
+    "Operator",
+    "Organization",
+    "Penalty",
+    "PenaltyRule",
+    "Progress",
+    "Requirement",
+    "RequirementRule",
+    "Rule",
+    "Signal",
+    "SignalState",
+    "Standing",
+    "Template",
+    "TemplateState",
+]

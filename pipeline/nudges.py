@@ -1,0 +1,60 @@
+"""Nudges: after commit, have a stage run.  The only place of `pipeline/` that knows Celery.
+
+A nudge carries ids and nothing else.  It may get lost: the row behind it is due in the database, and housekeeping nudges
+again.  So a broker that is away is logged here and never an error of the caller's.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from pipeline.celery import app
+
+logger = logging.getLogger(__name__)
+
+EVALUATE_AT_ONCE = 500
+"""Events per evaluate message: Celery costs about a millisecond a message, which so many events may share."""
+
+
+def evaluate(events: Sequence[uuid.UUID]) -> None:
+    """Have these events evaluated, as one message per `EVALUATE_AT_ONCE`."""
+    chunks = [events[start : start + EVALUATE_AT_ONCE] for start in range(0, len(events), EVALUATE_AT_ONCE)]
+    _send("evaluate", [[[str(event) for event in chunk]] for chunk in chunks])
+
+
+def persist(events: Sequence[uuid.UUID]) -> None:
+    """Have these events persisted, each by itself."""
+    _send("persist", [[str(event)] for event in events])
+
+
+def issue(badges: Sequence[int]) -> None:
+    """Have Credly brought to the standing of these badges, each by itself."""
+    _send("issue", [[badge] for badge in badges])
+
+
+def emit(signals: Sequence[int]) -> None:
+    """Have these signals put on the event bus, each by itself."""
+    _send("emit", [[signal] for signal in signals])
+
+
+def _send(task: str, calls: list[list[Any]]) -> None:
+    if calls:
+        transaction.on_commit(partial(_publish, task, calls))
+
+
+def _publish(task: str, calls: list[list[Any]]) -> None:
+    """Publish one message per call, in one round trip where the broker can."""
+    try:
+        with app.producer_pool.acquire(block=True) as producer, producer.batch():
+            for arguments in calls:
+                app.send_task(task, args=arguments, producer=producer)
+    except (OperationalError, OSError) as error:
+        logger.warning(
+            "The broker did not take %s nudge(s) for %s (%s); housekeeping will nudge again",
+            len(calls), task, type(error).__name__,
+        )

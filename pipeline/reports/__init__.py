@@ -1,0 +1,1 @@
+"""What people are told about the pipeline: the whole of it, and one learner."""

@@ -1,0 +1,86 @@
+"""The state of the whole pipeline in numbers, for `pipeline_status`, the status page and the demo."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Min
+from django.utils import timezone
+from redis.exceptions import RedisError
+
+from pipeline.bus import streams
+from pipeline.models import (
+    Badge,
+    ConsumerGroup,
+    CredlyState,
+    Event,
+    EventStatus,
+    Organization,
+    Signal,
+    SignalState,
+    Standing,
+)
+
+HELD = (CredlyState.PENDING, CredlyState.ACCEPTED, CredlyState.REJECTED)
+
+
+def pipeline_status() -> dict[str, Any]:
+    """Counts by state at every stage; the contract's section 4 names the keys.
+
+    `bus.unread` is what our consumer groups have not stored yet, None while the bus can't be asked; then `idle`, which
+    says that nothing waits at any stage, is false.
+    """
+    events = _counts(Event, "status", EventStatus.values)
+    signals = _counts(Signal, "state", SignalState.values)
+    credly_states = _counts(Badge, "credly_state", CredlyState.values)
+    credly = {
+        "pending": Badge.objects.filter(due_at__isnull=False).count(),
+        "issued": sum(credly_states[state] for state in HELD),
+        "revoked": credly_states[CredlyState.REVOKED],
+        "failed": credly_states[CredlyState.FAILED],
+    }
+    unread = _unread()
+    return {
+        "events": events,
+        "badges": _counts(Badge, "standing", Standing.values),
+        "credly": credly,
+        "signals": signals,
+        "bus": {"unread": unread},
+        "keys_refused": [_refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)],
+        "oldest_waiting": _oldest_waiting(),
+        "idle": unread == 0 and not any((events["received"], credly["pending"], signals["pending"])),
+    }
+
+
+def _counts(model: Any, field: str, values: Iterable[str]) -> dict[str, int]:
+    counted = dict(model.objects.values_list(field).annotate(number=Count("pk")).order_by())
+    return {value: counted.get(value, 0) for value in values}
+
+
+def _unread() -> int | None:
+    try:
+        return sum(streams.unread(group.topic, group.group) for group in ConsumerGroup.objects.all())
+    except RedisError:
+        return None
+
+
+def _refused(organization: Organization) -> dict[str, str]:
+    return {"organization": str(organization.uuid), "since": _text(organization.key_refused_since)}
+
+
+def _oldest_waiting() -> dict[str, Any] | None:
+    """What has waited longest, and for how many seconds; None when nothing waits."""
+    oldest = {
+        "event": Event.objects.filter(status=EventStatus.RECEIVED).aggregate(at=Min("received_at"))["at"],
+        "badge": Badge.objects.filter(due_at__isnull=False).aggregate(at=Min("created_at"))["at"],
+        "signal": Signal.objects.filter(state=SignalState.PENDING).aggregate(at=Min("created_at"))["at"],
+    }
+    waiting = {kind: since for kind, since in oldest.items() if since is not None}
+    if not waiting:
+        return None
+    kind = min(waiting, key=lambda name: waiting[name])
+    return {"kind": kind, "since": _text(waiting[kind]), "seconds": int((timezone.now() - waiting[kind]).total_seconds())}
+
+
+def _text(time: datetime | None) -> str:
+    return time.isoformat(timespec="seconds") if time else ""

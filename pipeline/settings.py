@@ -1,0 +1,192 @@
+"""All Django settings.
+
+Each is looked up in the environment, then in the YAML file that `BADGES_CFG` names, then in the defaults here (names and
+defaults of the badges feature are those of the Open edX documentation, "Badges settings").
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from pipeline.environment import REQUIRED, ConfigurationError, Environment, keys_by_organization
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+BADGES_TOPIC = "learning-badges-lifecycle"
+
+
+BADGES_CONFIG_DEFAULTS: dict[str, Any] = {
+    "events": [
+        "org.openedx.learning.course.passing.status.updated.v1",
+        "org.openedx.learning.ccx.course.passing.status.updated.v1",
+    ],
+    "credly": {
+        "CREDLY_BASE_URL": "https://credly.com/",
+        "CREDLY_API_BASE_URL": "https://api.credly.com/v1/",
+        "CREDLY_SANDBOX_BASE_URL": "https://sandbox.credly.com/",
+        "CREDLY_SANDBOX_API_BASE_URL": "https://sandbox-api.credly.com/v1/",
+        "USE_SANDBOX": False,
+        "ORGANIZATIONS": {},
+    },
+    "rules": {
+        "ignored_keypaths": [
+            "user.id",
+            "user.is_active",
+            "user.pii.username",
+            "user.pii.email",
+            "user.pii.name",
+        ],
+    },
+}
+CREDLY_URLS = (
+    "CREDLY_BASE_URL",
+    "CREDLY_API_BASE_URL",
+    "CREDLY_SANDBOX_BASE_URL",
+    "CREDLY_SANDBOX_API_BASE_URL",
+)
+PRODUCER_CONFIG_DEFAULTS: dict[str, Any] = {
+    "org.openedx.learning.badge.awarded.v1": {BADGES_TOPIC: {"event_key_field": "badge.uuid", "enabled": True}},
+    "org.openedx.learning.badge.revoked.v1": {BADGES_TOPIC: {"event_key_field": "badge.uuid", "enabled": True}},
+}
+
+
+def _database(environment: Environment) -> dict[str, Any]:
+    """`DATABASE_URL` as Django's dictionary.
+
+    SQLite gets a write-ahead log and immediate transactions: with anything less, several processes that write fail
+    with "database is locked" whatever the timeout.
+    """
+    url = environment.url(
+        "DATABASE_URL",
+        f"sqlite:///{VAR_DIR / 'db.sqlite3'}",
+        ("sqlite", "postgres", "postgresql", "mysql"),
+    )
+    database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        database["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+        }
+    return database
+
+
+def _badges_config(environment: Environment) -> dict[str, Any]:
+    """`BADGES_CONFIG` of the file over the defaults, then the `CREDLY_*` variables over its `credly` part."""
+    config = environment.mapping("BADGES_CONFIG", BADGES_CONFIG_DEFAULTS)
+    credly = config["credly"]
+    for key in CREDLY_URLS:
+        credly[key] = environment.url(key, credly[key], ("https", "http"), secret=False)
+        if not credly[key].endswith("/"):
+            credly[key] += "/"
+    if not isinstance(credly["USE_SANDBOX"], bool):
+        raise ConfigurationError(
+            f"BADGES_CONFIG.credly.USE_SANDBOX: {credly['USE_SANDBOX']!r} is not allowed; it must be true or false"
+        )
+    credly["USE_SANDBOX"] = environment.boolean("CREDLY_USE_SANDBOX", credly["USE_SANDBOX"])
+    try:
+        from_file = keys_by_organization(credly["ORGANIZATIONS"])
+    except (ValueError, TypeError):
+        raise ConfigurationError(
+            "BADGES_CONFIG.credly.ORGANIZATIONS must be a mapping of organization UUID to API key"
+        ) from None
+    credly["ORGANIZATIONS"] = {**from_file, **environment.keys_by_organization("CREDLY_ORGANIZATIONS")}
+    for path, value in (("events", config["events"]), ("rules.ignored_keypaths", config["rules"]["ignored_keypaths"])):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ConfigurationError(f"BADGES_CONFIG.{path}: {value!r} is not allowed; it must be a list of texts")
+    return config
+
+
+_environment = Environment.load(os.environ)
+
+DEBUG = _environment.boolean("DEBUG", False)
+SECRET_KEY = _environment.text("SECRET_KEY", "insecure-key-for-debugging-only" if DEBUG else REQUIRED)
+# The library that encrypts stored API keys derives its key from SECRET_KEY and this.
+SALT_KEY = _environment.text("SALT_KEY", "badges-pipeline")
+ALLOWED_HOSTS = _environment.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = _environment.words("CSRF_TRUSTED_ORIGINS", [])
+DATABASES = {"default": _database(_environment)}
+
+_REDIS = ("redis", "rediss", "unix")
+REDIS_URL = _environment.url("REDIS_URL", "redis://localhost:6379/0", _REDIS)
+CELERY_BROKER_URL = _environment.url("CELERY_BROKER_URL", REDIS_URL, ("redis", "rediss", "amqp", "amqps", "sentinel"))
+
+EVENT_BUS_REDIS_CONNECTION_URL = _environment.url("EVENT_BUS_REDIS_CONNECTION_URL", REDIS_URL, _REDIS)
+EVENT_BUS_REDIS_STREAM_MAX_LEN = _environment.integer("EVENT_BUS_REDIS_STREAM_MAX_LEN", 10_000)
+EVENT_BUS_TOPIC_PREFIX = _environment.text("EVENT_BUS_TOPIC_PREFIX", "")
+EVENT_BUS_PRODUCER = _environment.text("EVENT_BUS_PRODUCER", "pipeline.bus.producer.create_producer")
+EVENT_BUS_CONSUMER = _environment.text("EVENT_BUS_CONSUMER", "pipeline.stages.consume.InboxConsumer")
+EVENT_BUS_PRODUCER_CONFIG = _environment.mapping("EVENT_BUS_PRODUCER_CONFIG", PRODUCER_CONFIG_DEFAULTS)
+# The source of our signals: this service takes the place of Open edX's credentials service.
+EVENTS_SERVICE_NAME = "credentials"
+
+BADGES_ENABLED = _environment.boolean("BADGES_ENABLED", False)
+BADGES_CONFIG = _badges_config(_environment)
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ROOT_URLCONF = "pipeline.urls"
+WSGI_APPLICATION = "pipeline.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "pipeline.bus.apps.EventsConfig",
+    "pipeline.apps.PipelineConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "pipeline" / "web" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+LOGIN_URL = "admin:login"
+
+# edx_django_utils looks for New Relic and warns unless told that there is no telemetry.
+OPENEDX_TELEMETRY: list[str] = []
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    # It logs the whole data of every event, names and e-mails included.
+    "loggers": {"openedx_events": {"level": "WARNING"}},
+}
+
+globals().update(_environment.others(known=globals().keys()))

@@ -1,0 +1,12 @@
+"""The way of an event, one module per stage.  A stage takes ids, does its part in the database and returns the next ids.
+
+`consume` is not imported here: the event bus loads it by the setting `EVENT_BUS_CONSUMER`.
+"""
+
+from pipeline.stages.emit import emit
+from pipeline.stages.evaluate import evaluate
+from pipeline.stages.housekeeping import Due, due
+from pipeline.stages.issue import issue
+from pipeline.stages.persist import persist
+
+__all__ = ["Due", "due", "emit", "evaluate", "issue", "persist"]

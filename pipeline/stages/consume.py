@@ -1,0 +1,151 @@
+"""consume: from the event bus into the inbox.  Thin: no rule, no learner and no badge is known here."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from openedx_events.event_bus import EventBusConsumer
+from redis.exceptions import RedisError
+
+from pipeline import nudges
+from pipeline.bus.codec import decode
+from pipeline.bus.streams import Entry, StreamReader
+from pipeline.ledgers import inbox
+from pipeline.models import ConsumerGroup
+from pipeline.switch import require_badges_enabled
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+"""Entries of one read: large enough that a backlog costs little per event, small enough to be stored within a second."""
+
+CLAIM_IDLE_MS = 30_000
+"""After this a consumer that holds entries counts as dead; storing a batch takes under a second."""
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 10.0
+"""Seconds before trying again when Redis or the database is away, growing from the first to the longest."""
+
+
+class InboxConsumer(EventBusConsumer):
+    """The consumer for `EVENT_BUS_CONSUMER`, run by Open edX's own `consume_events` command.
+
+    Takes the stock consumer's arguments: `consumer_name`, `last_read_msg_id` (the whole group goes on after that entry),
+    `claim_msgs_older_than` (milliseconds); `check_backlog` is accepted and means nothing, since unread backlog is always
+    read.  `make_single_consumer` swallows whatever a constructor raises, so arguments are checked when it runs.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        group_id: str,
+        consumer_name: str | None = None,
+        last_read_msg_id: str | None = None,
+        check_backlog: bool = True,
+        claim_msgs_older_than: int | None = None,
+        **unknown: Any,
+    ) -> None:
+        self.topic = topic
+        self.group_id = group_id
+        self.consumer_name = consumer_name or default_consumer_name()
+        self.last_read_msg_id = last_read_msg_id
+        self.claim_idle_ms = CLAIM_IDLE_MS if claim_msgs_older_than is None else claim_msgs_older_than
+        self._unknown = unknown
+        self._stopping = threading.Event()
+
+    def consume_indefinitely(self) -> None:
+        """Read, store, nudge, acknowledge, until SIGTERM or SIGINT.
+
+        Redis or the database being away is waited for; a message that can't be read is stored as such.
+
+        Raises:
+            SystemExit: badges are switched off, or an argument is wrong; one line on standard error says which.
+        """
+        require_badges_enabled()
+        self._check_arguments()
+        self._stop_on_signals()
+        reader = StreamReader(self.topic, self.group_id, self.consumer_name, claim_idle_ms=self.claim_idle_ms)
+        logger.info("Consumer %s of group %s reads %s", self.consumer_name, self.group_id, reader.stream)
+        self._until_stopped(lambda: self._enroll(reader), once=True)
+        self._until_stopped(lambda: self._consume_batch(reader))
+        reader.close()
+        logger.info("Consumer %s stopped", self.consumer_name)
+
+    def stop(self) -> None:
+        """End after the batch in hand."""
+        self._stopping.set()
+
+    def _check_arguments(self) -> None:
+        if self._unknown:
+            allowed = "consumer_name, last_read_msg_id, check_backlog, claim_msgs_older_than"
+            _exit(f"--extra: unknown key(s) {', '.join(sorted(self._unknown))}; allowed: {allowed}")
+        if not isinstance(self.claim_idle_ms, int) or self.claim_idle_ms < 0:
+            _exit(f"--extra: claim_msgs_older_than: {self.claim_idle_ms!r} is not allowed; it must be milliseconds")
+
+    def _stop_on_signals(self) -> None:
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, stop)
+            signal.signal(signal.SIGINT, stop)
+
+    def _until_stopped(self, work: Callable[[], None], *, once: bool = False) -> None:
+        """Do the work again and again (or until it was done once), waiting longer each time that it fails."""
+        wait = FIRST_WAIT
+        while not self._stopping.is_set():
+            try:
+                work()
+                wait = FIRST_WAIT
+                if once:
+                    return
+            except (RedisError, DatabaseError, InterfaceError, OSError) as error:
+                logger.warning("Consumer %s tries again in %.1f s: %s", self.consumer_name, wait, type(error).__name__)
+                close_old_connections()
+                self._stopping.wait(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+
+    def _enroll(self, reader: StreamReader) -> None:
+        """Create the consumer group where it is missing, and remember that it is ours.  May be repeated."""
+        reader.ensure_group()
+        if self.last_read_msg_id is not None:
+            reader.seek(self.last_read_msg_id)
+        ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
+
+    def _consume_batch(self, reader: StreamReader) -> None:
+        """Store one read's messages, send the new ones to evaluation, and only then acknowledge them.
+
+        May be repeated, and is after a crash between any two of these: known messages fall away.
+        """
+        entries = reader.read(BATCH)
+        if entries:
+            self._store(entries, reader.stream)
+            reader.acknowledge([entry_id for entry_id, _ in entries])
+
+    def _store(self, entries: list[Entry], stream: str) -> None:
+        started = time.monotonic()
+        messages = [decode(entry_id, fields, stream=stream) for entry_id, fields in entries]
+        new = inbox.store(messages, self.topic)
+        nudges.evaluate(new)
+        logger.info(
+            "Consumer %s took %s messages, %s of them new, in %.0f ms",
+            self.consumer_name, len(messages), len(new), (time.monotonic() - started) * 1000,
+        )
+
+
+def default_consumer_name() -> str:
+    """A name unique to this process: Heroku's `DYNO`, honcho's `PS`, else host and process id."""
+    return os.environ.get("DYNO") or os.environ.get("PS") or f"{socket.gethostname()}.{os.getpid()}"
+
+
+def _exit(line: str) -> NoReturn:
+    sys.stderr.write(f"{line}\n")
+    sys.exit(1)

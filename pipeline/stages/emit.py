@@ -1,0 +1,39 @@
+"""emit: put a signal on the event bus."""
+
+from openedx_events.data import EventsMetadata
+
+from pipeline.bus import catalogue, codec, producer
+from pipeline.ledgers import outbox
+from pipeline.models import Signal
+
+
+def emit(signal_id: int) -> list[int]:
+    """Publish one signal; returns the id of the next one about the same badge.  May be repeated.
+
+    Published at least once: a worker killed between the bus and the mark publishes it again, with the same event id.
+
+    1. Claim it, if no earlier one of the same learner and template waits.
+    2. Publish it to the topics that `EVENT_BUS_PRODUCER_CONFIG` enables.
+    3. Mark it sent, or note when to try again.
+    """
+    claimed = outbox.claim(signal_id)
+    if claimed is None:
+        return []
+    signal, token = claimed
+    try:
+        topics = _publish(signal)
+    except producer.BusUnavailable as error:
+        outbox.postpone(signal, token, str(error))
+        return []
+    except Exception as error:  # noqa: BLE001 - what can't be written as an event would not get better by trying again
+        outbox.fail(signal, token, f"{type(error).__name__}: {error}")
+        return []
+    return outbox.sent(signal, token, topics)
+
+
+def _publish(signal: Signal) -> list[str]:
+    event_type = catalogue.event_types()[signal.event_type]
+    metadata = EventsMetadata(
+        id=signal.uuid, event_type=signal.event_type, time=signal.created_at, minorversion=event_type.signal.minor_version
+    )
+    return producer.publish(event_type.signal, codec.event_data_for(event_type.signal, signal.payload), metadata)

@@ -1,0 +1,61 @@
+"""evaluate: which events meet a requirement or penalty of an active template?"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.utils import timezone
+
+from pipeline.bus import catalogue
+from pipeline.configuration import ruleset
+from pipeline.ledgers import inbox
+from pipeline.models import Event, EventStatus
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far an event's time may lie ahead of ours.  The newest event decides, so one from next year would decide for good."""
+
+
+class Refused(Exception):
+    """The event can't take part.  The message is for the operator, without personal data."""
+
+
+def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    """Evaluate received events; returns the ids of those to persist.  May be repeated.
+
+    1. Read the events that still wait, and the ruleset of now.
+    2. Match each by itself: one that raises is counted against that event alone.
+    3. Those that match nothing are `ignored`, those that can't take part are `failed` with the reason.
+    """
+    configuration = ruleset.current()
+    matching: list[uuid.UUID] = []
+    ignored: list[uuid.UUID] = []
+    for event in inbox.waiting(events):
+        try:
+            check(event)
+            matches = configuration.ruleset.match(event.type, event.payload)
+            (matching if matches else ignored).append(event.id)
+        except Refused as refusal:
+            inbox.refuse(event.id, str(refusal))
+        except Exception as error:  # noqa: BLE001 - one bad event must not hold back its neighbours
+            inbox.stumble(event.id, error)
+    inbox.finish(ignored, EventStatus.IGNORED)
+    return matching
+
+
+def check(event: Event) -> None:
+    """Return if the event can take part.
+
+    Raises:
+        Refused: nobody can be found in it, or its time lies in the future.
+    """
+    if event.time > timezone.now() + CLOCK_SKEW:
+        raise Refused(
+            f"Its time, {event.time:%Y-%m-%d %H:%M:%S} UTC, lies in the future: check the clock of the service that sent "
+            "it. Redrive the event once that time has come."
+        )
+    event_type = catalogue.event_type(event.type)
+    if event_type is None:
+        raise Refused(f"Events of type {event.type} carry no UserData, so there is no learner to find.")
+    if catalogue.user_of(event.type, event.payload) is None:
+        place = ".".join(filter(None, (event_type.payload_name, event_type.user_path)))
+        raise Refused(f"Its UserData (at {place}) is missing or malformed, so there is no learner to find.")

@@ -1,0 +1,268 @@
+"""issue: bring Credly to a badge's standing.
+
+Calling it twice, late or out of order is harmless: it reads the badge, compares, acts and records.  No call is made
+inside a transaction, and what is about to be called is in the database before the call goes out.
+"""
+
+from datetime import timedelta
+from typing import assert_never
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+
+from pipeline.configuration import organizations
+from pipeline.credly.client import CredlyClient
+from pipeline.credly.outcomes import (
+    Confirmed,
+    Duplicate,
+    Failure,
+    Outcome,
+    Rejected,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
+from pipeline.credly.records import IssuedBadge, IssueRequest
+from pipeline.ledgers import claims, holdings
+from pipeline.ledgers.holdings import Claim, Done, Step
+from pipeline.models import Badge, CredlyState, Learner, Standing
+
+LATE_EFFECT = timedelta(seconds=10)
+"""How long after a call without answer its effect may still appear at Credly: as long as we waited for the answer."""
+
+EARLIER_CYCLE_WAIT = timedelta(seconds=10)
+KEY_MISSING_WAIT = timedelta(minutes=1)
+MOST_DUPLICATES = 5
+"""How often to look for a badge that Credly calls a duplicate but does not show."""
+
+REVOCATION_REASON = "The requirements of this badge are no longer fulfilled."
+NAME_LENGTH = 100
+"""Characters of a first or last name that go to Credly; its own limit is not documented."""
+
+
+def issue(badge_id: int) -> Done:
+    """Take one step towards the badge's standing at Credly.  Returns what follows.  May be repeated.
+
+    1. Leave alone what is not due; hold back what must not be called for now; refuse what can't be issued.
+    2. Claim the badge, noting that a call is out.
+    3. Call Credly.
+    4. Record the result, with the signal that tells it, or when to try again.
+    """
+    badge = holdings.due(badge_id)
+    if badge is None:
+        return Done()
+    try:
+        client = organizations.client(badge.template.organization)
+    except organizations.KeyMissing as missing:
+        holdings.hold_back(badge, timezone.now() + KEY_MISSING_WAIT, str(missing))
+        return Done()
+    if _must_wait(badge) or _is_refused(badge):
+        return Done()
+    claim = holdings.claim(badge)
+    return _STEPS[claim.step](client, claim) if claim else Done()
+
+
+def _must_wait(badge: Badge) -> bool:
+    if holdings.earlier_cycle_is_live(badge):
+        until = timezone.now() + EARLIER_CYCLE_WAIT
+        holdings.hold_back(badge, until, "Waits until Credly has revoked the learner's earlier badge.")
+        return True
+    closed_until = organizations.closed_until(badge.template.organization)
+    if closed_until:
+        holdings.hold_back(badge, closed_until, "Credly refuses the organization's API key.")
+    return closed_until is not None
+
+
+def _is_refused(badge: Badge) -> bool:
+    if badge.standing != Standing.AWARDED:
+        return False
+    try:
+        validate_email(badge.learner.email)
+    except ValidationError:
+        missing = "is missing" if not badge.learner.email else "is no e-mail address"
+        holdings.refuse(badge, f"The learner's e-mail {missing}, and Credly issues badges to e-mail addresses only.")
+        return True
+    return False
+
+
+def _issue(client: CredlyClient, claim: Claim) -> Done:
+    outcome = client.issue(_request(claim.badge))
+    match outcome:
+        case Confirmed(value=issued):
+            return _held(claim, issued, "issued")
+        case Duplicate(message=message):
+            return _adopt_duplicate(client, claim, message)
+        case _:
+            return _not_done(claim, outcome, before=CredlyState.NONE)
+
+
+def _adopt_duplicate(client: CredlyClient, claim: Claim, message: str) -> Done:
+    """Credly holds such a badge already: it is ours from a call whose answer was lost, or from before our time."""
+    found = _find(client, claim.badge)
+    if not isinstance(found, Confirmed):
+        return _not_done(claim, found, before=CredlyState.ISSUING)
+    if found.value is not None:
+        return _held(claim, found.value, "adopted")
+    if claim.badge.attempts + 1 < MOST_DUPLICATES:
+        return holdings.postponed(claim, CredlyState.ISSUING, f"Credly says: {message}; but shows no such badge.")
+    return holdings.failed(claim, f"Credly says: {message}; but shows no live badge that could be this learner's.")
+
+
+def _look_up_then_issue(client: CredlyClient, claim: Claim) -> Done:
+    found = _find(client, claim.badge)
+    if not isinstance(found, Confirmed):
+        return _not_done(claim, found, before=CredlyState.ISSUING)
+    return _held(claim, found.value, "found") if found.value else _issue(client, claim)
+
+
+def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
+    found = _find(client, claim.badge)
+    if not isinstance(found, Confirmed):
+        return _not_done(claim, found, before=CredlyState.ISSUING)
+    return _held(claim, found.value, "found") if found.value else holdings.cancelled(claim)
+
+
+def _revoke(client: CredlyClient, claim: Claim) -> Done:
+    outcome = client.revoke(_credly_id(claim), REVOCATION_REASON)
+    match outcome:
+        case Confirmed():
+            return _withdrawn(claim, "revoked at Credly")
+        case Rejected(status=404):
+            return _withdrawn(claim, "not at Credly any more")
+        case Rejected(message=message):
+            return _revocation_rejected(client, claim, message)
+        case _:
+            return _not_done(claim, outcome, before=CredlyState(claim.badge.credly_state))
+
+
+def _look_up_then_revoke(client: CredlyClient, claim: Claim) -> Done:
+    outcome = client.badge(_credly_id(claim))
+    match outcome:
+        case Confirmed(value=badge) if badge.state == "revoked":
+            return _withdrawn(claim, "found revoked at Credly")
+        case Confirmed():
+            return _revoke(client, claim)
+        case Rejected(status=404):
+            return _withdrawn(claim, "not at Credly any more")
+        case _:
+            return _not_done(claim, outcome, before=CredlyState.REVOKING)
+
+
+def _revocation_rejected(client: CredlyClient, claim: Claim, message: str) -> Done:
+    """Credly will not revoke: because it is revoked already, or because another badge took this one's place."""
+    outcome = client.badge(_credly_id(claim))
+    match outcome:
+        case Confirmed(value=badge) if badge.state == "revoked":
+            return _withdrawn(claim, "found revoked at Credly")
+        case Confirmed(value=badge) if badge.replacement_badge_id:
+            return holdings.replaced(claim, badge.replacement_badge_id)
+        case Confirmed():
+            return holdings.failed(claim, f"Credly says: {message}")
+        case _:
+            return _not_done(claim, outcome, before=CredlyState.REVOKING)
+
+
+_STEPS = {
+    Step.ISSUE: _issue,
+    Step.LOOK_UP_THEN_ISSUE: _look_up_then_issue,
+    Step.LOOK_UP_THEN_CANCEL: _look_up_then_cancel,
+    Step.REVOKE: _revoke,
+    Step.LOOK_UP_THEN_REVOKE: _look_up_then_revoke,
+}
+
+
+def _find(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
+    """The live badge at Credly that is this one: of our earner id, else of the e-mail if it carries no other earner id.
+
+    The second finds badges that were issued before our time, without an earner id.
+    """
+    template, learner = badge.template.uuid, badge.learner
+    for search in ({"issuer_earner_id": _earner_id(learner)}, {"recipient_email": learner.email}):
+        found = client.find_badges(template, **search)
+        if not isinstance(found, Confirmed):
+            return found
+        for issued in found.value:
+            is_ours = issued.issuer_earner_id in (None, "", _earner_id(learner))
+            if is_ours and not holdings.belongs_to_another(issued.id, badge):
+                return Confirmed(issued)
+    return Confirmed(None)
+
+
+def _held(claim: Claim, issued: IssuedBadge, how: str) -> Done:
+    _key_works(claim)
+    known = {CredlyState.ACCEPTED, CredlyState.REJECTED}
+    state = CredlyState(issued.state) if issued.state in known else CredlyState.PENDING
+    return holdings.held(claim, issued.id, state, how)
+
+
+def _withdrawn(claim: Claim, how: str) -> Done:
+    _key_works(claim)
+    return holdings.withdrawn(claim, how)
+
+
+def _key_works(claim: Claim) -> None:
+    organization = claim.badge.template.organization
+    if organizations.reopen(organization):
+        holdings.resume(organization)
+
+
+def _not_done(claim: Claim, failure: Failure, *, before: CredlyState) -> Done:
+    """The call brought no result.
+
+    Args:
+        claim: the claim under which it was made.
+        failure: how it ended.
+        before: what is known of Credly if this very call did nothing there.
+    """
+    now = timezone.now()
+    out = holdings.WHILE[claim.step]
+    match failure:
+        case Rejected(message=message) | Duplicate(message=message):
+            return holdings.failed(claim, f"Credly says: {message}")
+        case Unauthorized(message=message):
+            next_probe = organizations.close(claim.badge.template.organization, message)
+            return holdings.postponed(claim, before, f"Credly refuses the organization's key: {message}", next_probe)
+        case Throttled(retry_after=seconds):
+            named = now + timedelta(seconds=seconds) if seconds else None
+            return holdings.postponed(claim, before, "Credly asked for fewer calls.", named)
+        case Unavailable(reason=reason):
+            return holdings.postponed(claim, before, reason)
+        case Unknown(reason=reason):
+            sure = now + max(LATE_EFFECT, claims.wait(claim.badge.attempts + 1))
+            return holdings.postponed(claim, out, reason, sure)
+        case _:
+            assert_never(failure)
+
+
+def _request(badge: Badge) -> IssueRequest:
+    first_name, last_name = _names(badge.learner)
+    return IssueRequest(
+        template=badge.template.uuid,
+        recipient_email=badge.learner.email,
+        first_name=first_name,
+        last_name=last_name,
+        issued_at=badge.earned_at,
+        issuer_earner_id=_earner_id(badge.learner),
+    )
+
+
+def _names(learner: Learner) -> tuple[str, str]:
+    """First word and the rest; one word is both, since Credly demands both; without a name the username stands in."""
+    words = (learner.name.split() or learner.username.split() or ["-"])
+    first, rest = words[0], " ".join(words[1:]) or words[0]
+    return first[:NAME_LENGTH], rest[:NAME_LENGTH]
+
+
+def _earner_id(learner: Learner) -> str:
+    return str(learner.lms_user_id)
+
+
+def _credly_id(claim: Claim) -> UUID:
+    """Credly's id of a badge that is to be revoked; such a badge always has one."""
+    credly_id = claim.badge.credly_id
+    if credly_id is None:
+        raise ValueError(f"badge {claim.badge.uuid} is to be revoked and has no Credly id")
+    return credly_id

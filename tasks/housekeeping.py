@@ -1,0 +1,13 @@
+"""housekeeping: drive everything that is due from the database alone."""
+
+from pipeline import nudges, stages
+from pipeline.celery import app
+
+
+@app.task(name="housekeeping")
+def housekeeping() -> None:
+    """Nudge the stages of all rows that are due."""
+    due = stages.due()
+    nudges.evaluate(due.events)
+    nudges.issue(due.badges)
+    nudges.emit(due.signals)

