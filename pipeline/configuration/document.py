@@ -281,7 +281,7 @@ def _value(place: Place, type_word: str) -> str:
     if place.present and type_word in _FITS:
         fits, allowed = _FITS[type_word]
         if not fits(text):
-            place.refuse(f"{text!r} is not the text of a {type_word}", allowed)
+            place.refuse(f"{text!r} does not fit the type of the key path, {type_word}", allowed)
     return text
 
 

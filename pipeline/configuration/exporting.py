@@ -121,15 +121,22 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-_Dumper.add_representer(
-    _OneLine,
-    lambda dumper, mapping: dumper.represent_mapping(
-        "tag:yaml.org,2002:map", mapping.items(), flow_style=True
-    ),
-)
+def _represent_one_line(dumper: _Dumper, mapping: _OneLine) -> yaml.Node:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", mapping.items(), flow_style=True)
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
+    """With escapes unless all is printable: PyYAML writes a U+0085 that it reads back as a space."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(_OneLine, _represent_one_line)
+_Dumper.add_representer(str, _represent_text)
 
 
 def _yaml(entries: list[dict[str, Any]]) -> str:
     """The entries of a list below a top-level key."""
-    text: str = yaml.dump({"": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000)
+    text: str = yaml.dump(
+        {"entries": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000
+    )
     return text.split("\n", 1)[1]

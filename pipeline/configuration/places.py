@@ -1,7 +1,7 @@
 """The places of a YAML file: each value knows its line and path, so that every error can say where it is.
 
 A place that is missing or refused reads as an empty value of its type: reading goes on and collects every
-problem of the file.  Whoever reads places must therefore call `Report.raise_problems` before using what was read.
+problem of the file.  So `Report.raise_problems` must be called before what was read is used.
 """
 
 import difflib
@@ -24,6 +24,7 @@ NO_UUID = UUID(int=0)
 _NULL = "tag:yaml.org,2002:null"
 _KINDS = {
     "tag:yaml.org,2002:str": "a text",
+    "tag:yaml.org,2002:value": "a text",  # a single =
     "tag:yaml.org,2002:bool": "a boolean",
     "tag:yaml.org,2002:int": "a number",
     "tag:yaml.org,2002:float": "a number",

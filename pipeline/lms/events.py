@@ -15,12 +15,13 @@ from openedx_events.tooling import SIGNAL_PROCESSED_FROM_EVENT_BUS, OpenEdxPubli
 from pipeline.bus.catalogue import find_signal
 from pipeline.bus.codec import event_data_for
 from pipeline.bus.topics import enabled_topics
+from pipeline.lms.delivery import failures_raised
 
 PASSING: str = COURSE_PASSING_STATUS_UPDATED.event_type
 CCX_PASSING: str = CCX_COURSE_PASSING_STATUS_UPDATED.event_type
 
 
-class NotPublished(Exception):  # noqa: N818 - an outcome, not a mistake
+class NotPublished(Exception):
     """The LMS publishes no events of this type."""
 
 
@@ -97,16 +98,17 @@ def send(event: LmsEvent) -> None:
     """Publish an event as the LMS does: send its signal, on which openedx-events calls the configured producer.
 
     The signal's own method for a given metadata marks the event as one that came from the bus, which is then not
-    published; hence Django's. May be repeated: consumers drop the repetition by the event's id. The stock producer
-    raises nothing and only logs when the bus does not take the event (see `pipeline.lms.delivery`).
+    published; hence Django's. May be repeated: consumers drop the repetition by the event's id.
 
     Raises:
         NotPublished: no topic is enabled for the type in ``EVENT_BUS_PRODUCER_CONFIG``.
+        pipeline.bus.producer.BusUnavailable: the bus did not take the event.
     """
     if not enabled_topics(event.type):
         raise NotPublished(f"EVENT_BUS_PRODUCER_CONFIG enables no topic for events of type {event.type}.")
     origin = {SIGNAL_PROCESSED_FROM_EVENT_BUS: False}
-    Signal.send(event.signal, sender=None, metadata=event.metadata, **origin, **event.data)
+    with failures_raised():
+        Signal.send(event.signal, sender=None, metadata=event.metadata, **origin, **event.data)
 
 
 def _course(key: CourseKey) -> dict[str, Any]:

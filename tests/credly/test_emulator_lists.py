@@ -139,6 +139,13 @@ def test_a_list_comes_in_pages_of_fifty(emulator, academy):
     assert len({item["id"] for item in first["data"] + second["data"]}) == 51
 
 
+def test_the_next_address_names_one_page_only(emulator, academy, people):
+    emulator.switch(page_size=1)
+    metadata = academy.call("GET", "/badges?page=2").json()["metadata"]
+    addresses = metadata["previous_page_url"], metadata["next_page_url"]
+    assert [parse_qs(urlsplit(address).query)["page"] for address in addresses] == [["1"], ["3"]]
+
+
 def test_switches_drop_the_query_from_the_next_address_and_move_it_under_api(emulator, academy, people):
     emulator.switch(page_size=1, next_page_keeps_query=False, next_page_under_api=True)
     query = quote("state::pending", safe="")

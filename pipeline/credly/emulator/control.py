@@ -59,16 +59,19 @@ def _input(method: str, arguments: Arguments, raw: bytes) -> dict[str, Any]:
 
 
 def _reset(world: World, given: object) -> Body:
+    """Begin anew with the seed alone."""
     check(given, required={}, optional={})
     world.reset()
     return {"reset": True}
 
 
 def _create_organization(world: World, given: object) -> Body:
+    """Create an organization, with tokens and templates if given: name, id, webhook_url, ..."""
     return organization_object(world.state, seeding.create_organization(world.state, given))
 
 
 def _update_organization(world: World, organization_id: str, given: object) -> Body:
+    """Set webhook_url or allowed_webhooks."""
     fields = check(given, required={}, optional={"webhook_url": (str, type(None)), "allowed_webhooks": list})
     organization = _one(world.state.organizations, organization_id, "organization")
     for name, value in fields.items():
@@ -77,14 +80,17 @@ def _update_organization(world: World, organization_id: str, given: object) -> B
 
 
 def _create_token(world: World, given: object) -> Body:
+    """Create a token: organization, token, read_enabled, write_enabled, delete_enabled, lifetime (s)."""
     return token_object(world.state, seeding.create_token(world.state, given))
 
 
 def _create_template(world: World, given: object) -> Body:
+    """Create a template: organization, name, id, state, allow_duplicate_badges, granted_to, ..."""
     return template_object(world.state, seeding.create_template(world.state, given), alone=True)
 
 
 def _template_state(world: World, template_id: str, given: object) -> Body:
+    """Put a template into a state: state."""
     fields = check(given, required={"state": str}, optional={})
     template = _one(world.state.templates, template_id, "template")
     change_state(world.state, template, fields["state"])
@@ -92,12 +98,13 @@ def _template_state(world: World, template_id: str, given: object) -> Body:
 
 
 def _delete_template(world: World, template_id: str) -> Body:
+    """Delete a template."""
     remove_template(world.state, _one(world.state.templates, template_id, "template"))
     return {"deleted": True}
 
 
 def _create_user(world: World, given: object) -> Body:
-    """Bind several addresses to one confirmed Credly account, before badges are issued to them."""
+    """Bind addresses to one confirmed Credly account, before badges go to them: emails."""
     emails = check(given, required={"emails": list}, optional={})["emails"]
     if not emails or not all(isinstance(email, str) for email in emails):
         raise SpecificationError("emails must be a list of addresses")
@@ -107,16 +114,19 @@ def _create_user(world: World, given: object) -> Body:
 
 
 def _accept(world: World, badge_id: str, given: object) -> Body:
+    """Accept a badge as its earner."""
     check(given, required={}, optional={})
     return _ledger_row(issuing.accept(world.state, _one(world.state.badges, badge_id, "badge")))
 
 
 def _reject(world: World, badge_id: str, given: object) -> Body:
+    """Reject a badge as its earner."""
     check(given, required={}, optional={})
     return _ledger_row(issuing.reject(world.state, _one(world.state.badges, badge_id, "badge")))
 
 
 def _privacy(world: World, badge_id: str, given: object) -> Body:
+    """Make a badge public or private: public."""
     public = check(given, required={"public": bool}, optional={})["public"]
     badge = _one(world.state.badges, badge_id, "badge")
     badge.public, badge.updated_at = public, world.state.now()
@@ -125,6 +135,7 @@ def _privacy(world: World, badge_id: str, given: object) -> Body:
 
 
 def _ledger(world: World, arguments: Arguments) -> Body:
+    """All badges; filter by organization, template, state, issuer_earner_id, recipient_email."""
     wanted = _known(arguments, "organization", "template", "state", "issuer_earner_id", "recipient_email")
     rows = map(_ledger_row, world.state.badges.values())
     return {"badges": [row for row in rows if all(row[name] == value for name, value in wanted.items())]}
@@ -158,6 +169,7 @@ _LEDGER_TIMES = ["issued_at", "created_at", "updated_at", "state_updated_at", "e
 
 
 def _requests(world: World, arguments: Arguments) -> Body:
+    """The log of calls; filter by since, method, path (regex), organization, template, status, fault, ..."""
     wanted = _known(
         arguments,
         "since",
@@ -177,28 +189,33 @@ def _requests(world: World, arguments: Arguments) -> Body:
 
 
 def _add_fault(world: World, given: object) -> Body:
+    """Put a fault in force: preset, match, times, status, headers, body, delay, when, ending, ..."""
     fault = make_fault(given)
     world.faults.add(fault)
     return fault.describe()
 
 
 def _list_faults(world: World, arguments: Arguments) -> Body:
+    """The faults in force, with their hits."""
     _known(arguments)
     return {"faults": [fault.describe() for fault in world.faults.active.values()]}
 
 
 def _clear_faults(world: World) -> Body:
+    """Lift all faults."""
     world.faults.active.clear()
     return {"deleted": True}
 
 
 def _delete_fault(world: World, fault_id: str) -> Body:
+    """Lift one fault."""
     _one(world.faults.active, fault_id, "fault")
     del world.faults.active[fault_id]
     return {"deleted": True}
 
 
 def _latency(world: World, given: object) -> Body:
+    """Set what each API call takes: seconds."""
     seconds = check(given, required={"seconds": (int, float)}, optional={})["seconds"]
     if seconds < 0:
         raise SpecificationError("seconds must not be negative")
@@ -207,11 +224,13 @@ def _latency(world: World, given: object) -> Body:
 
 
 def _show_clock(world: World, arguments: Arguments) -> Body:
+    """The emulator's time, and by how many seconds it is ahead."""
     _known(arguments)
     return {"now": format_time(world.state.now()), "ahead": world.state.ahead.total_seconds()}
 
 
 def _advance_clock(world: World, given: object) -> Body:
+    """Set the clock forward: advance (s)."""
     seconds = check(given, required={"advance": (int, float)}, optional={})["advance"]
     if seconds < 0:
         raise SpecificationError("advance must be seconds forward")
@@ -220,11 +239,13 @@ def _advance_clock(world: World, given: object) -> Body:
 
 
 def _show_switches(world: World, arguments: Arguments) -> Body:
+    """All switches."""
     _known(arguments)
     return asdict(world.state.switches)
 
 
 def _patch_switches(world: World, given: object) -> Body:
+    """Set switches by name."""
     if not isinstance(given, dict):
         raise SpecificationError("expected a JSON object")
     world.state.switches.patch(given)
@@ -232,12 +253,14 @@ def _patch_switches(world: World, given: object) -> Body:
 
 
 def _events(world: World, arguments: Arguments) -> Body:
+    """All events; filter by event_type, organization_id."""
     wanted = _known(arguments, "event_type", "organization_id")
     rows = [event_object(world.state, event) for event in world.state.events.values()]
     return {"events": [row for row in rows if all(row[key] == value for key, value in wanted.items())]}
 
 
 def _deliveries(world: World, arguments: Arguments) -> Body:
+    """The log of webhook tries; filter by event_id, event_type, organization_id."""
     wanted = _known(arguments, "event_id", "event_type", "organization_id")
     rows = [delivery.describe() for delivery in world.webhooks.log]
     return {
@@ -248,11 +271,13 @@ def _deliveries(world: World, arguments: Arguments) -> Body:
 
 
 def _release(world: World, given: object) -> Body:
+    """Send the deliveries held back: order (as_is, reversed, shuffled), seed."""
     fields = check(given, required={}, optional={"order": str, "seed": int})
     return {"released": world.webhooks.release(_order(fields), fields.get("seed", 0))}
 
 
 def _redeliver(world: World, given: object) -> Body:
+    """Send events again: events (ids; all when absent), order, seed."""
     fields = check(given, required={}, optional={"events": list, "order": str, "seed": int})
     known = world.state.events
     chosen: list[Event] = [_one(known, event_id, "event") for event_id in fields.get("events", list(known))]
@@ -319,3 +344,8 @@ _ROUTES: list[tuple[str, re.Pattern[str], Callable[..., Body]]] = [
     )
 ]
 """Every control call: method, path under ``/control/``, function."""
+
+CALLS = [
+    (method, path.pattern.replace("([^/]+)", "{id}"), serve.__doc__ or "") for method, path, serve in _ROUTES
+]
+"""The control calls for people: method, path, what it does."""

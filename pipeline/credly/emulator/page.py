@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from itertools import islice
 
+from pipeline.credly.emulator.control import CALLS
 from pipeline.credly.emulator.journal import Entry
 from pipeline.credly.emulator.world import World
 
@@ -44,6 +45,8 @@ def render(world: World) -> str:
             ("No.", "Time", "Call", "Answer", "Fault"),
             map(_call, islice(reversed(world.journal.entries), RECENT)),
         )
+        + "<h2>Control calls</h2>"
+        + _table(("Call", "Does"), ((f"{method} /control/{path}", does) for method, path, does in CALLS))
         + "</body></html>"
     )
 

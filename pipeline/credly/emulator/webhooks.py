@@ -53,12 +53,17 @@ class Delivery:
 
 
 class Webhooks:
-    """Sends the events of a state; every event goes its own way, so they may overtake each other."""
+    """Sends the events of a state; every event goes its own way, so they may overtake each other.
+
+    Needs a running event loop.
+    """
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.log: list[Delivery] = []
         self.held: list[Event] = []
+        # Tornado counts the wait for a free client as part of a request's time, so there are plenty.
+        self._client = AsyncHTTPClient(force_instance=True, max_clients=1000)
         self._running: set[asyncio.Task[None]] = set()
         state.on_event = self.announce
 
@@ -153,7 +158,7 @@ class Webhooks:
                 request_timeout=self.state.switches.webhook_timeout,
                 follow_redirects=False,
             )
-            response = await AsyncHTTPClient().fetch(request, raise_error=False)
+            response = await self._client.fetch(request, raise_error=False)
         except (OSError, ValueError) as error:
             return None, type(error).__name__
         if response.code == 599:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from pipeline.configuration.exporting import export_configuration
 
@@ -14,7 +15,8 @@ class Command(BaseCommand):
 
     help = (
         "Write the badge configuration as YAML that import_badges takes back. API keys are never written: "
-        "the file names the environment variables to set. Example: ./manage.py export_badges --output badges.yaml"
+        "the file names the environment variables to set. "
+        "Example: ./manage.py export_badges --output badges.yaml"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,7 +27,12 @@ class Command(BaseCommand):
 
     def handle(self, *, output: Path | None, **_: Any) -> None:
         """Export to the file, else to standard output."""
-        text = export_configuration()
+        try:
+            text = export_configuration()
+        except DatabaseError as error:
+            raise CommandError(
+                f"Nothing was exported, the database refused: {' '.join(str(error).split())}"
+            ) from error
         if output is None:
             self.stdout.write(text, ending="")
             return

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     help = (
         "Bring the badge configuration to what a YAML file says. Nothing is changed when the file has an "
-        "error, or by a second import of the same file. What the file does not mention stays as it is; a template "
+        "error, or by a second import of the same file. What the file does not mention stays; a template "
         "that it mentions gets exactly the file's requirements, penalties and rules. "
         "Example: ./manage.py import_badges badges.yaml --dry-run"
     )

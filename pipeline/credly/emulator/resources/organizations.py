@@ -46,6 +46,8 @@ def update_organization(call: Call) -> Answer:
     """Set the given fields; among them ``webhook_url``, where events are sent."""
     if not str(call.body.get("name", call.organization.name) or "").strip():
         raise invalid("name", "can't be blank")
+    if not isinstance(call.body.get("webhook_url"), str | None):
+        raise invalid("webhook_url", "is invalid")
     call.organization.name = str(call.body.get("name", call.organization.name))
     call.organization.webhook_url = call.body.get("webhook_url", call.organization.webhook_url)
     call.organization.profile |= {name: call.body[name] for name in PROFILE if name in call.body}

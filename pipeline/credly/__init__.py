@@ -1,0 +1,1 @@
+"""Credly: the client, what its calls come to, and an emulator."""

@@ -1,0 +1,132 @@
+"""What an operator sees of `import_badges` and `export_badges`."""
+
+from pathlib import Path
+
+import pytest
+from django.core.management import load_command_class
+from django.db import IntegrityError
+from django.db.models.signals import pre_save
+
+from pipeline.models import Organization, Requirement, Template
+from tests.configuration.files import COURSE_EVENT, EXAMPLE, ORGANIZATION, TEMPLATE
+
+pytestmark = pytest.mark.django_db
+
+
+class Ran:
+    """A command run as from a shell: its exit status and what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], name: str, *arguments: str) -> None:
+        self.status: object = 0
+        try:
+            load_command_class("pipeline", name).run_from_argv(["manage.py", name, *arguments])
+        except SystemExit as ended:
+            self.status = ended.code
+        self.out, self.err = capsys.readouterr()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "badges.yaml"
+    path.write_text(EXAMPLE)
+    return path
+
+
+def test_an_import_prints_what_it_does_and_the_second_that_nothing_is_left(
+    capsys: pytest.CaptureFixture[str], file: Path
+):
+    trial = Ran(capsys, "import_badges", str(file), "--dry-run")
+    assert (trial.status, trial.err) == (0, "")
+    assert trial.out.endswith("Would be: 4 added.\n")
+    assert not Template.objects.exists()
+    first = Ran(capsys, "import_badges", str(file))
+    assert first.out.splitlines() == [
+        f'+ organization "Example Academy" ({ORGANIZATION})',
+        f'+ template "Intro Course" ({TEMPLATE})',
+        "  + requirement demo-course",
+        "  + penalty demo-course-failed",
+        "Done: 4 added.",
+    ]
+    assert Template.objects.exists()
+    second = Ran(capsys, "import_badges", str(file))
+    assert (second.status, second.out, second.err) == (0, "Nothing to change.\n", "")
+
+
+def test_the_summary_counts_each_sort_of_change(capsys: pytest.CaptureFixture[str], file: Path):
+    Ran(capsys, "import_badges", str(file))
+    start = EXAMPLE.index("    penalties:")
+    file.write_text(EXAMPLE[:start].replace("group: A ", "group: B "))
+    assert Ran(capsys, "import_badges", str(file)).out.endswith("Done: 1 changed, 1 removed.\n")
+
+
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_each_error_of_a_file_is_a_line_on_standard_error(
+    capsys: pytest.CaptureFixture[str], file: Path, option: list[str]
+):
+    file.write_text(EXAMPLE.replace("operator: eq", "operator: lt", 1).replace("group: A ", "group: 1 "))
+    ran = Ran(capsys, "import_badges", str(file), *option)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.splitlines() == [
+        f"{file}:14: templates[0].requirements[0].group: must be a text, not a number",
+        f"{file}:17: templates[0].requirements[0].rules[0].operator: 'lt' is not an operator; "
+        "allowed: eq, ne",
+    ]
+    assert not Organization.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none.yaml", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_file_that_cannot_be_read_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, reason: str
+):
+    ran = Ran(capsys, "import_badges", str(tmp_path / name))
+    assert (ran.status, ran.err) == (1, f"CommandError: can't read {tmp_path / name}: {reason}\n")
+
+
+def test_what_the_database_refuses_is_one_line(capsys: pytest.CaptureFixture[str], file: Path):
+    def refuse(**_: object) -> None:
+        raise IntegrityError("duplicate key\nDETAIL: of another import")
+
+    pre_save.connect(refuse, sender=Requirement)
+    try:
+        ran = Ran(capsys, "import_badges", str(file))
+    finally:
+        pre_save.disconnect(refuse, sender=Requirement)
+    reason = "duplicate key DETAIL: of another import"
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == f"CommandError: Nothing was imported, the database refused: {reason}\n"
+    assert not Template.objects.exists()
+
+
+@pytest.mark.parametrize("command", ["import_badges", "export_badges"])
+def test_wrong_usage_ends_with_status_2(capsys: pytest.CaptureFixture[str], command: str):
+    assert Ran(capsys, command, "--nonsense").status == 2
+
+
+def test_an_export_is_printed_or_written_the_same(
+    capsys: pytest.CaptureFixture[str], file: Path, tmp_path: Path
+):
+    Ran(capsys, "import_badges", str(file))
+    printed = Ran(capsys, "export_badges")
+    output = tmp_path / "out.yaml"
+    output.write_text("what was there before, and longer than nothing")
+    written = Ran(capsys, "export_badges", "--output", str(output))
+    assert (written.status, written.out, written.err) == (0, "", "")
+    assert output.read_text() == printed.out
+    assert COURSE_EVENT in printed.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["badges.yaml", "out.yaml"]
+    assert Ran(capsys, "import_badges", str(output)).out == "Nothing to change.\n"
+
+
+def test_an_export_that_cannot_be_written_is_one_line_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    ran = Ran(capsys, "export_badges", "--output", str(folder))
+    assert (ran.status, ran.err) == (1, f"CommandError: can't write {folder}: Is a directory\n")
+    assert list(tmp_path.iterdir()) == [folder]
+    missing = tmp_path / "missing" / "out.yaml"
+    ran = Ran(capsys, "export_badges", "--output", str(missing))
+    assert (ran.status, ran.err) == (1, f"CommandError: can't write {missing}: No such file or directory\n")

@@ -1,0 +1,179 @@
+"""The tables' way into a file, and back."""
+
+import string
+import uuid
+from typing import Any
+
+import pytest
+import yaml
+from django.db import transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.bus.catalogue import key_paths
+from pipeline.configuration.exporting import export_configuration
+from pipeline.configuration.places import DocumentError
+from pipeline.models import ConfigurationVersion, Organization, Penalty, Requirement, Template
+from tests.configuration.files import CCX_EVENT, COURSE_EVENT, EXAMPLE, ORGANIZATION, example, imported
+
+pytestmark = pytest.mark.django_db
+
+EMPTY = "version: 1\norganizations: []\ntemplates: []\n"
+
+
+def test_an_export_says_what_was_imported():
+    imported(EXAMPLE)
+    exported = yaml.safe_load(export_configuration())
+    wanted = example()
+    wanted["templates"][0].update(state="active", reaward=False)
+    assert exported == wanted
+
+
+def test_an_empty_database_is_exported_and_imported():
+    assert export_configuration() == EMPTY
+    assert imported(EMPTY) == []
+
+
+def test_an_export_reads_as_the_example_of_the_contract_does():
+    imported(EXAMPLE)
+    text = export_configuration()
+    assert "    name: Intro Course\n" in text
+    assert "          - {data_path: is_passing, operator: eq, value: 'true'}\n" in text
+
+
+def test_a_stored_key_is_exported_as_a_variable_to_set(monkeypatch: pytest.MonkeyPatch):
+    data = example()
+    data["organizations"][0]["api_key"] = "s3cret-key"
+    imported(data)
+    text = export_configuration()
+    assert "s3cret-key" not in text
+    assert "    api_key: env:CREDLY_API_KEY_7D1B0F5E  # " in text
+    assert yaml.safe_load(text)["organizations"][0]["api_key"] == "env:CREDLY_API_KEY_7D1B0F5E"
+    with pytest.raises(DocumentError, match="the environment variable CREDLY_API_KEY_7D1B0F5E is not set"):
+        imported(text)
+    assert Organization.objects.get().api_key == "s3cret-key"
+    monkeypatch.setenv("CREDLY_API_KEY_7D1B0F5E", "s3cret-key")
+    assert len(imported(text)) == 1
+    assert Organization.objects.get().api_key == "env:CREDLY_API_KEY_7D1B0F5E"
+
+
+def test_keys_of_organizations_whose_uuids_begin_alike_are_exported_as_different_variables():
+    for number in (1, 2):
+        Organization.objects.create(uuid=uuid.UUID(int=number), api_key=f"s3cret-{number}")
+    Organization.objects.create(uuid=ORGANIZATION, api_key="s3cret-3")
+    keys = [each["api_key"] for each in yaml.safe_load(export_configuration())["organizations"]]
+    assert keys == [
+        f"env:CREDLY_API_KEY_{uuid.UUID(int=1).hex}",
+        f"env:CREDLY_API_KEY_{uuid.UUID(int=2).hex}",
+        "env:CREDLY_API_KEY_7D1B0F5E",
+    ]
+
+
+def test_no_key_is_exported_where_none_is_stored():
+    Organization.objects.create(uuid=ORGANIZATION)
+    assert export_configuration() == f"version: 1\norganizations:\n  - uuid: {ORGANIZATION}\ntemplates: []\n"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+NAME = TEXT.filter(lambda text: text.strip() != "")
+SLUG = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12)
+BOOLEAN_TEXT = st.sampled_from(["true", "True", "yes", "Yes", "+", "false", "False", "no", "No", "-"])
+VALUES = {"boolean": BOOLEAN_TEXT, "integer": st.integers().map(str)}
+
+
+@st.composite
+def rules(draw: st.DrawFn, event_type: str, least: int) -> list[dict[str, str]]:
+    paths = key_paths(event_type)
+    chosen = draw(st.lists(st.sampled_from(sorted(paths)), min_size=least, max_size=3))
+    return [
+        {
+            "data_path": path,
+            "operator": draw(st.sampled_from(["eq", "ne"])),
+            "value": draw(VALUES.get(paths[path], TEXT)),
+        }
+        for path in chosen
+    ]
+
+
+@st.composite
+def condition(draw: st.DrawFn, least_rules: int) -> dict[str, Any]:
+    event_type = draw(st.sampled_from([COURSE_EVENT, CCX_EVENT]))
+    return {
+        "slug": draw(SLUG),
+        "event_type": event_type,
+        "description": draw(TEXT),
+        "rules": draw(rules(event_type, least_rules)),
+    }
+
+
+def several(conditions: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(conditions, max_size=3, unique_by=lambda each: each["slug"])
+
+
+@st.composite
+def stored_configuration(draw: st.DrawFn) -> None:
+    """A configuration, made in the database without a file."""
+    for organization_uuid in draw(st.lists(st.uuids(), max_size=3, unique=True)):
+        organization = Organization.objects.create(
+            uuid=organization_uuid,
+            name=draw(TEXT),
+            api_key=draw(st.sampled_from([None, "env:CREDLY_API_KEY"])),
+        )
+        for template_uuid in draw(st.lists(st.uuids(), max_size=2, unique=True)):
+            if not Template.objects.filter(uuid=template_uuid).exists():
+                _store_template(draw, organization, template_uuid)
+
+
+def _store_template(draw: st.DrawFn, organization: Organization, template_uuid: uuid.UUID) -> None:
+    requirements = draw(several(condition(0)))
+    template = Template.objects.create(
+        uuid=template_uuid,
+        organization=organization,
+        name=draw(NAME),
+        description=draw(TEXT),
+        image_url=draw(st.sampled_from(["", "https://images.example/a%20b.png?x=1#y"])),
+        state=draw(st.sampled_from(["draft", "active", "archived"])),
+        active=bool(requirements) and draw(st.booleans()),
+        reaward=draw(st.booleans()),
+    )
+    rows = []
+    for fields in requirements:
+        group = draw(st.sampled_from(["", "A", "N", "Y", "Z"]))
+        rows.append(_store(Requirement, template, {**fields, "group": group}))
+    for fields in draw(several(condition(1))) if rows else []:
+        penalty = _store(Penalty, template, fields)
+        penalty.requirements.set(
+            draw(st.lists(st.sampled_from(rows), min_size=1, unique_by=lambda row: row.pk))
+        )
+
+
+def _store(model: type[Any], template: Template, fields: dict[str, Any]) -> Any:
+    rule_fields = fields.pop("rules")
+    row = model.objects.create(template=template, **fields)
+    for each in rule_fields:
+        row.rules.create(**each)
+    return row
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_importing_an_export_changes_nothing(data: st.DataObject):
+    with transaction.atomic():
+        data.draw(stored_configuration())
+        version = ConfigurationVersion.current()
+        assert imported(export_configuration()) == []
+        assert ConfigurationVersion.current() == version
+        transaction.set_rollback(True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_an_export_makes_the_same_configuration_in_an_empty_database(data: st.DataObject):
+    with transaction.atomic():
+        data.draw(stored_configuration())
+        text = export_configuration()
+        Template.objects.all().delete()
+        Organization.objects.all().delete()
+        imported(text)
+        assert export_configuration() == text
+        transaction.set_rollback(True)
