@@ -184,7 +184,7 @@ def _words(value: Any) -> list[str]:
 
 
 def _url(value: Any, schemes: tuple[str, ...]) -> str:
-    parts = urlsplit(_text(value))
-    if parts.scheme not in schemes:
+    text = _text(value)
+    if urlsplit(text).scheme not in schemes:
         raise ValueError("not such a URL")
-    return parts.geturl()
+    return text

@@ -22,7 +22,7 @@ SENDS_PER_TRIM = 100
 """Trimming looks at every consumer group: often enough to keep the limit, seldom enough to cost nothing."""
 
 
-class BusUnavailable(Exception):  # noqa: N818 - an outcome, not a mistake
+class BusUnavailable(Exception):
     """The event bus did not take an event, or did not say so. Publishing it again with the same id is safe."""
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 STOP_SECONDS = 15
@@ -95,16 +96,18 @@ class ChildProcess:
         _kill_group(self.pid)
         self.wait()
 
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for its end.  May be repeated."""
+        if self._process is not None and self.running:
+            self._process.terminate()
+
     def stop(self) -> None:
         """SIGTERM, and SIGKILL for what is left after `STOP_SECONDS`.  May be repeated."""
         if self._process is None:
             return
-        if self.running:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass
+        self.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
         _kill_group(self._process.pid)
         self._process.wait(STOP_SECONDS)
 

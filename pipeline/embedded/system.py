@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -95,8 +96,11 @@ class System:
         return self
 
     def stop(self) -> None:
-        """End everything this system started.  May be repeated."""
-        for process in reversed(self.processes.values()):
+        """End everything this system started, all at once and Redis last.  May be repeated."""
+        for process in self.processes.values():
+            if process.running:
+                process.send(signal.SIGTERM)
+        for process in self.processes.values():
             process.stop()
         self.redis.stop()
 

@@ -41,7 +41,7 @@ class Academy:
 
     system: System
     organization: str = field(default_factory=lambda: str(uuid.uuid4()))
-    key: str = "academy-key"
+    key: str = field(default_factory=lambda: f"key-{uuid.uuid4()}")
     _clock: datetime = START
 
     def __post_init__(self) -> None:

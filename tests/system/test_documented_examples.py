@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-
-from pipeline.lms.events import LmsEvent, LmsLearner
 from pipeline.embedded.system import System
+from pipeline.lms.events import LmsEvent, LmsLearner
 from tests.system.academy import Academy, learner, penalty, requirement
 
 DEMO = "course-v1:OpenedX+DemoX+Demo_Course"

@@ -1,0 +1,167 @@
+"""The inbox: nothing is lost, nothing counts twice, and one bad message hurts only itself."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from pipeline.bus.codec import UndecodableMessage
+from pipeline.ledgers import inbox
+from pipeline.models import Event, EventStatus
+from tests.ledgers.builders import TOPIC, fails, lms_learner, message, passes, received, stored
+
+pytestmark = pytest.mark.django_db
+
+DANA = lms_learner()
+
+
+def overdue(*ids):
+    Event.objects.filter(pk__in=ids).update(due_at=timezone.now())
+
+
+def test_a_batch_is_stored_and_its_ids_are_returned():
+    events = [passes(DANA, minute) for minute in range(3)]
+    new = inbox.store([message(event) for event in events], TOPIC)
+    assert sorted(new) == sorted(event.id for event in events)
+    first = stored(events[0])
+    assert (first.type, first.time, first.payload) == (events[0].type, events[0].time, events[0].payload)
+    assert (first.status, first.topic, first.position, first.source) == ("received", TOPIC, "1-0", "openedx/lms/web")
+    assert first.due_at > timezone.now()
+
+
+def test_a_repeat_falls_away_whether_in_the_same_batch_or_a_later_one():
+    event, other = passes(DANA, 1), passes(DANA, 2)
+    assert inbox.store([message(event), message(event)], TOPIC) == [event.id]
+    assert inbox.store([message(event), message(other)], TOPIC) == [other.id]
+    assert Event.objects.count() == 2
+    assert stored(event).note == ""
+
+
+def test_a_repeat_of_a_finished_event_does_not_wake_it():
+    [event] = received(passes(DANA, 1))
+    inbox.finish([event], EventStatus.PROCESSED)
+    assert inbox.store([message(passes(DANA, 1, id=event))], TOPIC) == []
+    assert Event.objects.get(pk=event).status == EventStatus.PROCESSED
+
+
+def test_of_two_messages_with_one_id_the_first_wins_and_the_other_is_noted():
+    first, other = passes(DANA, 1), fails(DANA, 1)
+    inbox.store([message(first)], TOPIC)
+    assert inbox.store([message(other, position="7-1", id=first.id)], TOPIC) == []
+    assert stored(first).payload["is_passing"] is True
+    assert "7-1" in stored(first).note
+
+
+def test_of_two_messages_with_one_id_in_one_batch_the_first_wins_and_the_other_is_noted():
+    first, other = passes(DANA, 1), fails(DANA, 1)
+    inbox.store([message(first), message(other, position="7-1", id=first.id)], TOPIC)
+    assert stored(first).payload["is_passing"] is True
+    assert "7-1" in stored(first).note
+
+
+def test_a_message_that_cannot_be_read_is_kept_as_failed_with_the_reason():
+    unreadable = UndecodableMessage(
+        id=uuid4(), type="what.it.says", position="3-0", raw=b"\x00\xff bytes", reason="The header 'id' is missing."
+    )
+    event = passes(DANA, 1)
+    assert inbox.store([unreadable, message(event)], TOPIC) == [event.id]
+    assert inbox.store([unreadable], TOPIC) == []
+    row = Event.objects.get(pk=unreadable.id)
+    assert (row.status, bytes(row.raw), row.error) == ("failed", unreadable.raw, unreadable.reason)
+    assert row.due_at is None
+
+
+def test_a_message_that_the_database_refuses_is_kept_as_failed_and_does_not_hold_back_its_neighbours():
+    """JSON has no NaN.  The codec refuses it before; this is for whatever the codec does not know."""
+    bad, before, after = passes(DANA, 2), passes(DANA, 1), passes(DANA, 3)
+    refused = message(bad, payload={"user": {}, "grade": float("nan")})
+    new = inbox.store([message(before), refused, message(after)], TOPIC)
+    assert sorted(new) == sorted([before.id, after.id])
+    assert (stored(bad).status, stored(bad).payload) == ("failed", {})
+    assert "database refuses" in stored(bad).error
+
+
+def test_every_message_of_a_batch_is_in_the_inbox_whatever_the_database_thinks_of_it():
+    """What is not stored must not be acknowledged on the bus."""
+    bad, good = passes(DANA, 2), passes(DANA, 1)
+    inbox.store([message(bad, payload={"grade": float("inf")}), message(good)], TOPIC)
+    assert {event.pk for event in Event.objects.all()} == {bad.id, good.id}
+
+
+def test_only_overdue_events_are_named_and_each_then_rests():
+    late, fresh = received(passes(DANA, 1), passes(DANA, 2))
+    assert inbox.due(10) == []
+    overdue(late)
+    assert inbox.due(10) == [late]
+    assert inbox.due(10) == []
+    assert Event.objects.get(pk=fresh).due_at > timezone.now()
+
+
+def test_the_oldest_overdue_events_are_named_first_up_to_the_limit():
+    first, second, third = received(passes(DANA, 1), passes(DANA, 2), passes(DANA, 3))
+    for number, event in enumerate((second, third, first)):
+        Event.objects.filter(pk=event).update(due_at=timezone.now() - timedelta(minutes=9 - number))
+    assert inbox.due(2) == [second, third]
+
+
+def test_the_longer_an_event_waits_the_longer_it_rests_up_to_an_hour():
+    young, old, ancient = received(passes(DANA, 1), passes(DANA, 2), passes(DANA, 3))
+    now = timezone.now()
+    ages = {young: timedelta(0), old: timedelta(minutes=10), ancient: timedelta(days=3)}
+    for event, age in ages.items():
+        Event.objects.filter(pk=event).update(received_at=now - age, due_at=now)
+    inbox.due(10)
+    rests = [Event.objects.get(pk=event).due_at - now for event in (young, old, ancient)]
+    assert rests[0] < timedelta(minutes=1) < timedelta(minutes=9) < rests[1] < timedelta(minutes=11)
+    assert timedelta(minutes=59) < rests[2] < timedelta(minutes=61)
+
+
+def test_an_event_that_fails_five_times_is_set_aside_with_the_reason():
+    [event] = received(passes(DANA, 1))
+    for attempt in range(1, 5):
+        inbox.stumble(event, RuntimeError("boom"))
+        row = Event.objects.get(pk=event)
+        assert (row.status, row.attempts) == ("received", attempt)
+        assert row.due_at is not None
+    inbox.stumble(event, RuntimeError("boom"))
+    row = Event.objects.get(pk=event)
+    assert (row.status, row.attempts, row.error, row.due_at) == ("failed", 5, "RuntimeError: boom", None)
+
+
+def test_the_log_of_a_failure_does_not_quote_the_error(caplog):
+    [event] = received(passes(DANA, 1))
+    inbox.stumble(event, ValueError(DANA.email))
+    assert str(event) in caplog.text
+    assert DANA.email not in caplog.text
+
+
+def test_what_has_ended_stays_as_it_ended():
+    [event] = received(passes(DANA, 1))
+    inbox.refuse(event, "first")
+    inbox.refuse(event, "second")
+    inbox.finish([event], EventStatus.PROCESSED)
+    inbox.stumble(event, RuntimeError("late"))
+    row = Event.objects.get(pk=event)
+    assert (row.status, row.error, row.attempts) == ("failed", "first", 0)
+
+
+def test_a_failed_event_can_be_driven_again():
+    [event] = received(passes(DANA, 1))
+    for _ in range(5):
+        inbox.stumble(event, RuntimeError("boom"))
+    assert inbox.waiting([event]) == []
+    assert inbox.redrive([event]) == [event]
+    assert inbox.redrive([event]) == []
+    row = Event.objects.get(pk=event)
+    assert (row.status, row.attempts) == ("received", 0)
+    assert [waiting.pk for waiting in inbox.waiting([event])] == [event]
+
+
+def test_only_failed_events_that_could_be_read_can_be_driven_again():
+    unreadable = UndecodableMessage(id=uuid4(), type="", position="3-0", raw=b"bytes", reason="Unreadable.")
+    inbox.store([unreadable], TOPIC)
+    done, ignored = received(passes(DANA, 1), passes(DANA, 2))
+    inbox.finish([done], EventStatus.PROCESSED)
+    inbox.finish([ignored], EventStatus.IGNORED)
+    assert inbox.redrive([unreadable.id, done, ignored]) == []

@@ -1,0 +1,168 @@
+"""Nodes for pytest-celery on this machine: a broker and workers of this project's own app, with the test's own database.
+
+Each test has a Redis server, a database file and a school at Credly of its own, which the test sees as its workers do; the
+Credly emulator serves all tests of a process.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from django.db import connections
+from pytest_celery import CeleryTestSetup, CeleryWorkerCluster
+from pytest_django import DjangoDbBlocker
+
+from pipeline import nudges
+from pipeline.embedded.process import ChildProcess
+from tests.credly.emulated_credly import EmulatedCredly, running_emulator
+from tests.tasks.nodes import (
+    PROJECT,
+    BrokerNode,
+    LocalContainer,
+    LocalRedisContainer,
+    ProcfileContainer,
+    RedisProgram,
+    WorkerNode,
+    procfile,
+)
+from tests.tasks.school import School
+
+Start = Callable[..., ChildProcess]
+StartWorker = Callable[..., WorkerNode]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/tests/tasks/" in str(item.path):
+            item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session")
+def credly() -> Iterator[EmulatedCredly]:
+    with running_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"], cwd=PROJECT, check=True,
+        env={**os.environ, "DEBUG": "true", "DATABASE_URL": f"sqlite:///{file}"},
+    )
+    return file
+
+
+@pytest.fixture
+def database(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
+    """A database file for the processes and, as its default connection, for the test."""
+    file = tmp_path / "db.sqlite3"
+    with sqlite3.connect(migrated) as source, sqlite3.connect(file) as copy:
+        source.backup(copy)
+    before = connections["default"]
+    connections["default"] = type(before)({**before.settings_dict, "NAME": str(file)}, "default")
+    with django_db_blocker.unblock():
+        yield file
+        connections["default"].close()
+    connections["default"] = before
+
+
+@pytest.fixture
+def celery_broker(tmp_path: Path) -> Iterator[BrokerNode]:
+    with RedisProgram(tmp_path / "redis") as server:
+        yield BrokerNode(LocalRedisContainer(LocalContainer("broker", server)))
+
+
+@pytest.fixture
+def celery_backend_cluster() -> None:
+    """There is none: nobody waits for a result."""
+
+
+@pytest.fixture
+def celery_setup_app(celery_broker: BrokerNode, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    """The app with which the test nudges and looks at workers: our own settings, and the test's broker."""
+    app = Celery("pipeline", set_as_current=False)
+    app.config_from_object("celeryconfig")
+    app.conf.update(broker_url=celery_broker.url, broker_read_url=celery_broker.url, broker_write_url=celery_broker.url)
+    monkeypatch.setattr(nudges, "app", app)
+    yield app
+    app.pool.force_close_all()
+
+
+@pytest.fixture
+def environment(database: Path, celery_broker: BrokerNode, credly: EmulatedCredly) -> dict[str, str]:
+    """The environment of every process.  The event bus is another database of the broker's server."""
+    inherited = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {
+        **inherited,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",
+        "SECRET_KEY": "only-for-this-test",
+        "DATABASE_URL": f"sqlite:///{database}",
+        "CELERY_BROKER_URL": celery_broker.url,
+        "EVENT_BUS_REDIS_CONNECTION_URL": f"redis://127.0.0.1:{celery_broker.server.port}/1",
+        "BADGES_ENABLED": "true",
+        "CREDLY_API_BASE_URL": credly.api,
+        "WORKER_CONCURRENCY": "2",
+        "CREDLY_CONCURRENCY": "4",
+    }
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Starts a process of the Procfile: `start("beat", *flags, VARIABLE=value)`; it is stopped after the test."""
+    started: list[ChildProcess] = []
+
+    def start(process: str, *flags: str, **variables: str) -> ChildProcess:
+        name = f"{process}.{len(started) + 1}"
+        child = ChildProcess(
+            name, " ".join([procfile(process), *flags]), folder=PROJECT, log=tmp_path / "logs" / f"{name}.log",
+            environment={**environment, "PS": str(len(started) + 1), **variables},
+        )
+        started.append(child)
+        child.start()
+        return child
+
+    yield start
+    for child in started:
+        child.stop()
+
+
+@pytest.fixture
+def start_worker(start: Start, celery_setup_app: Celery) -> StartWorker:
+    """Starts a worker of the Procfile as a node, like `start`; ready only once its `ready()` returned."""
+
+    def start_worker(process: str, *flags: str, **variables: str) -> WorkerNode:
+        child = start(process, *flags, **variables)
+        return WorkerNode(ProcfileContainer(LocalContainer(child.name, child)), celery_setup_app)
+
+    return start_worker
+
+
+@pytest.fixture
+def celery_worker_cluster(start_worker: StartWorker) -> CeleryWorkerCluster:
+    """One worker of each kind."""
+    cluster = CeleryWorkerCluster(start_worker("worker"), start_worker("credly"))
+    assert cluster.ready()
+    return cluster
+
+
+@pytest.fixture
+def worker(celery_setup: CeleryTestSetup) -> WorkerNode:
+    return celery_setup.worker_cluster[0]
+
+
+@pytest.fixture
+def credly_worker(celery_setup: CeleryTestSetup) -> WorkerNode:
+    return celery_setup.worker_cluster[1]
+
+
+@pytest.fixture
+def school(database: Path, credly: EmulatedCredly) -> School:
+    return School(credly)
