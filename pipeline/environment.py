@@ -8,7 +8,7 @@ import copy
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -98,9 +98,9 @@ class Environment:
         override = self._file.get(name)
         if override is None:
             return copy.deepcopy(dict(default))
-        if isinstance(override, dict):
-            return merged(default, override)
-        self._refuse(f"{name} in {self._file_name}", override, "a mapping")
+        if not isinstance(override, dict):
+            raise self._refusal(f"{name} in {self._file_name}", override, "a mapping")
+        return merged(default, override)
 
     def others(self, known: Collection[str]) -> dict[str, Any]:
         """The file's settings that are none of `known`: they are Django's or a library's, and taken as they are."""
@@ -118,14 +118,14 @@ class Environment:
             try:
                 return convert(value)
             except (ValueError, TypeError):
-                self._refuse(label, "(not shown)" if secret else value, allowed)
+                raise self._refusal(label, "(not shown)" if secret else value, allowed) from None
         if default is REQUIRED:
             raise ConfigurationError(f"{name} is required: set it in the environment or in the BADGES_CFG file")
         return default
 
     @staticmethod
-    def _refuse(label: str, value: Any, allowed: str) -> NoReturn:
-        raise ConfigurationError(f"{label}: {value!r} is not allowed; it must be {allowed}")
+    def _refusal(label: str, value: Any, allowed: str) -> ConfigurationError:
+        return ConfigurationError(f"{label}: {value!r} is not allowed; it must be {allowed}")
 
 
 def merged(default: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

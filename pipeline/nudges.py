@@ -42,6 +42,16 @@ def emit(signals: Sequence[int]) -> None:
     _send("emit", [[signal] for signal in signals])
 
 
+def ping() -> None:
+    """Return if the broker answers within seconds.
+
+    Raises:
+        OperationalError: it does not.
+    """
+    with app.connection_for_write(connect_timeout=2) as broker:
+        broker.ensure_connection(max_retries=1, timeout=3)
+
+
 def _send(task: str, calls: list[list[Any]]) -> None:
     if calls:
         transaction.on_commit(partial(_publish, task, calls))

@@ -22,7 +22,8 @@ class OrganizationForm(forms.ModelForm):
 
     def clean_api_key(self) -> str | None:
         """The key that was entered, else the stored one."""
-        return self.cleaned_data["api_key"] or self.instance.api_key
+        entered: str | None = self.cleaned_data["api_key"] or self.instance.api_key
+        return entered
 
 
 @admin.register(Organization)

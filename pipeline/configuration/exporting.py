@@ -94,7 +94,7 @@ def _penalty(row: Penalty) -> dict[str, Any]:
         "id": row.slug,
         "event_type": row.event_type,
         **_unless_empty("description", row.description),
-        "requirements": sorted(requirement.slug for requirement in row.requirements.all()),
+        "requirements": [requirement.slug for requirement in row.requirements.all()],
         "rules": _rules(row),
     }
 

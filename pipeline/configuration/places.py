@@ -248,14 +248,14 @@ def parse_yaml(content: bytes, report: Report) -> Place:
     if len(content) > MAX_BYTES:
         _fail(report, 1, f"the file has more than {MAX_BYTES} bytes")
     try:
-        node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        node = yaml.compose(content.decode("utf-8"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         _fail(report, content.count(b"\n", 0, error.start) + 1, "not UTF-8")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         _fail(report, mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}")
     except yaml.reader.ReaderError as error:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8")
         _fail(report, text.count("\n", 0, error.position) + 1, f"not YAML: {error.reason}")
     except RecursionError:
         _fail(report, 1, "not a badge configuration: nested too deeply")

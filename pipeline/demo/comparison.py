@@ -26,16 +26,17 @@ def differences(expectation: Expectation, findings: Findings, badges: Badges) ->
 
 
 def _ledger_differences(expectation: Expectation, findings: Findings, badges: Badges) -> Iterator[str]:
-    held = Counter((int(row["issuer_earner_id"]), row["template"], row["state"] == "revoked") for row in findings.ledger)
+    held = Counter(
+        (int(row["issuer_earner_id"]), row["template"], row["state"] == "revoked") for row in findings.ledger
+    )
     pairs = {(learner, template) for learner, template, _ in held} | expectation.badges.keys()
     for learner, template in sorted(pairs):
         wanted = expectation.badges.get((learner, template), NOTHING)
         for word, is_revoked, number in (("live", False, wanted.live), ("revoked", True, wanted.revoked)):
-            if held[learner, template, is_revoked] != number:
-                yield (
-                    f"Credly holds {held[learner, template, is_revoked]} {word} badge(s) {_name(badges, template)!r} of "
-                    f"learner {learner}, expected {number}"
-                )
+            found = held[learner, template, is_revoked]
+            if found != number:
+                badge = f"{word} badge(s) {_name(badges, template)!r} of learner {learner}"
+                yield f"Credly holds {found} {badge}, expected {number}"
 
 
 def _name_differences(expectation: Expectation, findings: Findings) -> Iterator[str]:
@@ -93,7 +94,8 @@ def _refusal_differences(findings: Findings) -> Iterator[str]:
     for badge in findings.refused:
         credly = badge["credly"]
         if credly["state"] != "failed" or "e-mail" not in (credly["error"] or ""):
-            yield f"badge {badge['uuid']} of a learner without an address is {credly['state']}, with {credly['error']!r}"
+            standing = f"{credly['state']}, with {credly['error']!r}"
+            yield f"badge {badge['uuid']} of a learner without an address is {standing}"
 
 
 def _name(badges: Badges, template: str) -> str:

@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from pipeline.demo.findings import without_repeats
@@ -118,7 +117,7 @@ class Observer:
         self._system.start_process("status", [sys.executable, "-m", "pipeline.demo.watch", str(self._file)])
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._system.processes.pop("status").stop()
 
 

@@ -175,7 +175,9 @@ def _expectation(told: list[tuple[LmsLearner, Story]], badges: Badges) -> Expect
     counts = Counter(step.counts for _, story in told for step in story.steps)
     return Expectation(
         badges={
-            (learner.id, templates[name]): outcome for learner, story in told for name, outcome in story.outcomes.items()
+            (learner.id, templates[name]): outcome
+            for learner, story in told
+            for name, outcome in story.outcomes.items()
         },
         names={learner.id: _credly_name(number, learner) for number, (learner, _) in enumerate(told)},
         processed=counts[True],

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -37,7 +35,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """One line for people."""
-        self.console.print(text, highlight=False, markup=False)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, levels: Mapping[str, int]) -> None:
         """How far each bar is, by title."""
@@ -58,12 +56,12 @@ class Screen:
             table.add_row(title, str(expected), f"[{style}]{found}[/{style}]")
         table.add_section()
         for title, remark in remarks.items():
-            table.add_row(title, "", escape(remark))
+            table.add_row(title, "", remark)
         self.console.print(table)
 
     def __enter__(self) -> Self:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()

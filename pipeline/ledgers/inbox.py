@@ -32,13 +32,13 @@ def store(messages: Sequence[DecodedMessage | UndecodableMessage], topic: str) -
     Raises:
         django.db.OperationalError: the database can't be reached; nothing was stored.
     """
-    rows = {row.id: row for row in reversed([_row(message, topic) for message in messages])}
+    rows = [_row(message, topic) for message in messages]
     try:
-        return _insert(list(rows.values()))
+        return _insert(rows)
     except (DataError, IntegrityError, ValueError) as error:
         logger.warning("A message of %s can't be stored as it is (%s)", topic, type(error).__name__)
     new: list[uuid.UUID] = []
-    for row in rows.values():
+    for row in rows:
         try:
             new += _insert([row])
         except (DataError, IntegrityError, ValueError) as error:
@@ -67,22 +67,27 @@ def _unstorable(row: Event, error: Exception) -> Event:
 
 
 def _insert(rows: list[Event]) -> list[uuid.UUID]:
-    """Insert rows in one transaction and return the ids of the new ones that are to be evaluated."""
+    """Insert rows in one transaction and return the ids of the new ones that are to be evaluated.
+
+    Raises:
+        django.db.IntegrityError: a row is not there afterwards: some databases leave out in silence what they refuse.
+    """
     with transaction.atomic():
         known = Event.objects.in_bulk([row.id for row in rows])
-        new = [row for row in rows if row.id not in known]
+        first = {row.id: row for row in reversed(rows)} | known
+        new = [row for row in first.values() if row.id not in known]
         Event.objects.bulk_create(new, ignore_conflicts=True)
-        _note_other_payloads(rows, known)
+        if Event.objects.filter(pk__in=first).count() != len(first):
+            raise IntegrityError("the database left out a row")
+        _note_other_payloads(rows, first)
     return [row.id for row in new if row.status == EventStatus.RECEIVED]
 
 
-def _note_other_payloads(rows: list[Event], known: Mapping[uuid.UUID, Event]) -> None:
+def _note_other_payloads(rows: list[Event], firsts: Mapping[uuid.UUID, Event]) -> None:
     """The first message of an id wins; that another came with other content is worth a note."""
     for row in rows:
-        first = known.get(row.id)
-        if first is None or row.raw is not None:
-            continue
-        if (first.type, first.time, first.payload) == (row.type, row.time, row.payload):
+        first = firsts[row.id]
+        if row.raw is not None or (first.type, first.time, first.payload) == (row.type, row.time, row.payload):
             continue
         logger.warning("Event %s came again with other content; the first is kept", row.id)
         Event.objects.filter(pk=row.id).update(

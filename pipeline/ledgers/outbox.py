@@ -86,3 +86,12 @@ def _pending_of_same(signal: Signal) -> Any:
     return Signal.objects.filter(
         badge__learner=signal.badge.learner_id, badge__template=signal.badge.template_id, state=SignalState.PENDING
     )
+
+
+def redrive(signal: Signal) -> bool:
+    """Try a `failed` signal again.  Says whether it was failed.  May be repeated."""
+    return bool(
+        Signal.objects.filter(pk=signal.pk, state=SignalState.FAILED).update(
+            state=SignalState.PENDING, due_at=timezone.now(), attempts=0
+        )
+    )

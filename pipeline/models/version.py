@@ -19,6 +19,9 @@ class ConfigurationVersion(models.Model):
 
     ROW = 1
 
+    def __str__(self) -> str:
+        return str(self.stamp)
+
     @classmethod
     def current(cls) -> uuid.UUID | None:
         """The stamp of now; None before anything was ever configured."""

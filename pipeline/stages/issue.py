@@ -180,7 +180,10 @@ def _find(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
     The second finds badges that were issued before our time, without an earner id.
     """
     template, learner = badge.template.uuid, badge.learner
-    for search in ({"issuer_earner_id": _earner_id(learner)}, {"recipient_email": learner.email}):
+    searches = [{"issuer_earner_id": _earner_id(learner)}]
+    if learner.email:
+        searches.append({"recipient_email": learner.email})
+    for search in searches:
         found = client.find_badges(template, **search)
         if not isinstance(found, Confirmed):
             return found

@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Callable
 
-from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu import Connection
 
+from pipeline import nudges
 from pipeline.bus import streams
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
     """Database, broker and bus answer: 200, else 503 with which of them does not."""
-    parts = {"database": _database, "broker": _broker, "bus": _bus}
+    parts = {"database": _database, "broker": nudges.ping, "bus": _bus}
     states = {name: _state(name, probe) for name, probe in parts.items()}
     ready = all(state == "ok" for state in states.values())
     return JsonResponse(states, status=200 if ready else 503)
@@ -45,11 +44,6 @@ def _state(name: str, probe: Callable[[], object]) -> str:
 def _database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-
-
-def _broker() -> None:
-    with Connection(settings.CELERY_BROKER_URL, connect_timeout=2) as broker:
-        broker.ensure_connection(max_retries=1, timeout=3)
 
 
 def _bus() -> None:

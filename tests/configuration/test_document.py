@@ -242,13 +242,14 @@ def test_one_error_gives_one_line(name: str):
 
 
 def test_all_errors_of_a_file_are_told_at_once_in_the_order_of_its_lines():
-    text = (
-        changed("version: 1", "version: 3").replace("group: A ", "group: 1 ").replace("[demo-course]", "[x]")
-    )
+    text = changed("version: 1", "version: 3").replace("name: Intro Course", "name: 5")
+    text = text.replace("group: A ", "group: 1 ").replace("[demo-course]", "[x, x]")
     assert [line.split(": ")[:2] for line in problems(text)] == [
         ["badges.yaml:1", "version"],
+        ["badges.yaml:9", "templates[0].name"],
         ["badges.yaml:14", "templates[0].requirements[0].group"],
         ["badges.yaml:22", "templates[0].penalties[0].requirements[0]"],
+        ["badges.yaml:22", "templates[0].penalties[0].requirements[1]"],
     ]
 
 

@@ -16,6 +16,7 @@ from pipeline.demo.run import run
 from pipeline.demo.scenario import FEWEST_LEARNERS, Badges, build
 from pipeline.settings import VAR_DIR
 
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 
 
@@ -23,8 +24,8 @@ class Command(BaseCommand):
     """Start the whole system on this machine, play learner events through it, and see that all came as expected."""
 
     help = (
-        "Start the whole system on this machine (a Redis server, SQLite, the Credly emulator, an LMS side, every process "
-        "of the Procfile), play learner events through it while Credly fails now and then, and compare every badge and "
+        "Start the whole system on this machine (a Redis server, SQLite, a Credly emulator, an LMS side, every process of "
+        "the Procfile), play learner events through it while Credly fails now and then, and compare every badge and "
         "signal with what must come of it. Exit status 0 only if all agree. Example: ./manage.py demo --keep"
     )
     # The demo's processes have settings and a database of their own.
@@ -45,14 +46,14 @@ class Command(BaseCommand):
 
     def handle(self, *, learners: int, seed: int | None, keep: bool, **_: Any) -> None:
         """Run it; ends with status 1 when anything differs, and 130 when interrupted."""
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGHUP, _interrupt)
+        for number in INTERRUPTIONS:
+            signal.signal(number, _interrupt)
         now = datetime.now(UTC)
         badges = Badges.load()
         scenario = build(learners, secrets.randbelow(2**32) if seed is None else seed, badges, now)
         folder = new_folder(VAR_DIR, now)
         try:
-            as_expected = run(scenario, badges, folder, Console(file=sys.stdout), keep=keep)
+            as_expected = run(scenario, badges, folder, Console(file=sys.stdout), keep_running=keep)
         except KeyboardInterrupt:
             self.stderr.write(f"Interrupted; all is stopped. The logs are in {folder / 'logs'}")
             sys.exit(INTERRUPTED)
@@ -63,7 +64,9 @@ class Command(BaseCommand):
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Make SIGTERM and SIGHUP end the demo as Ctrl-C does, with everything that it started."""
+    """End the demo with everything that it started; that takes seconds, in which another Ctrl-C must not stop it."""
+    for number in INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
