@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 from pipeline.celery import app
 
@@ -46,7 +46,7 @@ def ping() -> None:
     """Return if the broker answers within seconds.
 
     Raises:
-        OperationalError: it does not.
+        kombu.exceptions.OperationalError: it does not.
     """
     with app.connection_for_write(connect_timeout=2) as broker:
         broker.ensure_connection(max_retries=1, timeout=3)
@@ -63,7 +63,7 @@ def _publish(task: str, calls: list[list[Any]]) -> None:
         with app.producer_pool.acquire(block=True) as producer, producer.batch():
             for arguments in calls:
                 app.send_task(task, args=arguments, producer=producer)
-    except (OperationalError, OSError) as error:
+    except (KombuError, OSError) as error:
         logger.warning(
             "The broker did not take %s nudge(s) for %s (%s); housekeeping will nudge again",
             len(calls), task, type(error).__name__,

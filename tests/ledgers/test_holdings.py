@@ -1,0 +1,276 @@
+"""Holdings: what Credly holds of a badge, whoever brings the news and however late."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from pipeline.ledgers import holdings
+from pipeline.ledgers.holdings import Step
+from pipeline.models import Badge, CredlyState, Standing
+from tests.ledgers.builders import badge, claimed, ended_claim, held_badge, make_due, signals
+
+pytestmark = pytest.mark.django_db
+
+
+def reread(row: Badge) -> Badge:
+    return Badge.objects.get(pk=row.pk)
+
+
+def standing(row: Badge, value: Standing) -> None:
+    """The rules change their mind: what `badges.follow` writes."""
+    Badge.objects.filter(pk=row.pk).update(standing=value, due_at=timezone.now(), attempts=0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held", "step", "meanwhile"),
+    [
+        ("awarded", "none", Step.ISSUE, "issuing"),
+        ("awarded", "issuing", Step.LOOK_UP_THEN_ISSUE, "issuing"),
+        ("revoked", "issuing", Step.LOOK_UP_THEN_CANCEL, "issuing"),
+        ("revoked", "pending", Step.REVOKE, "revoking"),
+        ("revoked", "accepted", Step.REVOKE, "revoking"),
+        ("revoked", "rejected", Step.REVOKE, "revoking"),
+        ("revoked", "revoking", Step.LOOK_UP_THEN_REVOKE, "revoking"),
+    ],
+)
+def test_the_step_follows_from_what_should_be_and_what_credly_holds(wanted, held, step, meanwhile):
+    row = badge(standing=wanted, credly_state=held)
+    claim = holdings.claim(holdings.due(row.pk))
+    assert claim.step is step
+    assert reread(row).credly_state == meanwhile
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held"),
+    [
+        ("awarded", "pending"), ("awarded", "accepted"), ("awarded", "rejected"), ("awarded", "failed"),
+        ("revoked", "none"), ("revoked", "revoked"), ("revoked", "failed"),
+    ],
+)
+def test_a_badge_with_nothing_to_do_is_settled(wanted, held):
+    row = badge(standing=wanted, credly_state=held)
+    assert holdings.due(row.pk) is None
+    assert reread(row).due_at is None
+    assert not row.history.exists()
+
+
+@pytest.mark.parametrize("state", [CredlyState.PENDING, CredlyState.ACCEPTED])
+def test_a_badge_that_credly_holds_is_told_in_one_signal(state):
+    row, credly_id = badge(), uuid4()
+    claim = claimed(row)
+    done = holdings.held(claim, credly_id, state, "issued")
+    assert done.badges == []
+    assert done.signals == [row.signals.get().pk]
+    assert holdings.held(claim, credly_id, state, "issued").signals == []
+    now = reread(row)
+    assert (now.credly_state, now.credly_id, now.due_at, now.claim, now.attempts) == (state, credly_id, None, None, 0)
+    assert signals(row) == ["awarded"]
+
+
+def test_a_revoked_badge_is_told_in_one_signal():
+    row = held_badge()
+    standing(row, Standing.REVOKED)
+    claim = claimed(row)
+    done = holdings.withdrawn(claim, "revoked at Credly")
+    assert done.signals == [row.signals.last().pk]
+    assert holdings.withdrawn(claim, "revoked at Credly").signals == []
+    assert (reread(row).credly_state, reread(row).due_at) == ("revoked", None)
+    assert signals(row) == ["awarded", "revoked"]
+
+
+def test_an_answer_that_comes_after_the_claim_was_lost_is_still_recorded():
+    row, credly_id = badge(), uuid4()
+    late = claimed(row)
+    ended_claim(row)
+    other = claimed(row)
+    assert other.step is Step.LOOK_UP_THEN_ISSUE
+    assert len(holdings.held(late, credly_id, CredlyState.PENDING, "issued").signals) == 1
+    assert holdings.held(other, credly_id, CredlyState.PENDING, "found").signals == []
+    assert (reread(row).credly_state, reread(row).credly_id) == ("pending", credly_id)
+    assert signals(row) == ["awarded"]
+
+
+def test_an_answer_that_comes_after_the_badge_was_given_up_has_it_revoked():
+    row = badge()
+    late = claimed(row)
+    ended_claim(row)
+    standing(row, Standing.REVOKED)
+    assert holdings.cancelled(claimed(row)).signals == []
+    done = holdings.held(late, uuid4(), CredlyState.PENDING, "issued")
+    assert done.badges == [row.pk]
+    assert claimed(row).step is Step.REVOKE
+
+
+def test_a_late_answer_does_not_undo_a_revocation():
+    row = badge()
+    late = claimed(row)
+    ended_claim(row)
+    credly_id = uuid4()
+    holdings.held(claimed(row), credly_id, CredlyState.PENDING, "found")
+    standing(row, Standing.REVOKED)
+    holdings.withdrawn(claimed(row), "revoked at Credly")
+    assert holdings.held(late, credly_id, CredlyState.PENDING, "issued").signals == []
+    assert reread(row).credly_state == "revoked"
+
+
+def test_the_failure_of_a_lost_claim_changes_nothing():
+    row = badge()
+    late = claimed(row)
+    ended_claim(row)
+    other = claimed(row)
+    holdings.failed(late, "late")
+    holdings.postponed(late, CredlyState.NONE, "late")
+    holdings.cancelled(late)
+    holdings.replaced(late, uuid4())
+    now = reread(row)
+    assert (now.credly_state, now.claim, now.error, now.credly_id) == ("issuing", other.token, "", None)
+
+
+def test_a_badge_cancelled_before_credly_saw_it_has_no_signal():
+    row = badge()
+    claim = claimed(row)
+    holdings.postponed(claim, CredlyState.ISSUING, "no answer")
+    standing(row, Standing.REVOKED)
+    done = holdings.cancelled(claimed(row))
+    assert (done.signals, done.badges) == ([], [])
+    assert (reread(row).credly_state, reread(row).due_at) == ("none", None)
+    assert signals(row) == []
+
+
+def test_a_badge_whose_standing_changed_while_the_call_was_out_is_due_at_once():
+    row = badge()
+    claim = claimed(row)
+    standing(row, Standing.REVOKED)
+    done = holdings.held(claim, uuid4(), CredlyState.PENDING, "issued")
+    assert done.badges == [row.pk]
+    assert signals(row) == ["awarded"]
+    again = badge()
+    claim = claimed(again)
+    standing(again, Standing.REVOKED)
+    holdings.postponed(claim, CredlyState.NONE, "throttled", timezone.now() + timedelta(hours=1))
+    assert reread(again).due_at <= timezone.now()
+
+
+def test_a_postponed_badge_waits_until_the_time_that_was_named():
+    row, until = badge(), timezone.now() + timedelta(seconds=90)
+    holdings.postponed(claimed(row), CredlyState.NONE, "throttled", until)
+    now = reread(row)
+    assert (now.due_at, now.credly_state, now.error, now.claim) == (until, "none", "throttled", None)
+    assert holdings.due(row.pk) is None
+
+
+def test_without_a_named_time_the_wait_grows_with_the_attempts():
+    row = badge()
+    waits = []
+    for _ in range(12):
+        claim = claimed(row)
+        holdings.postponed(claim, CredlyState.NONE, "unavailable")
+        waits.append((reread(row).due_at - timezone.now()).total_seconds())
+    assert waits[0] < 2.1
+    assert waits[0] < waits[4] < waits[8]
+    assert 299 < waits[-1] <= 600
+
+
+def test_a_badge_that_credly_refused_is_failed_with_its_words_and_rests():
+    row = badge()
+    holdings.failed(claimed(row), "Credly says: archived")
+    now = reread(row)
+    assert (now.credly_state, now.error, now.due_at) == ("failed", "Credly says: archived", None)
+    assert row.history.last().outcome == "refused: Credly says: archived"
+
+
+def test_a_replaced_badge_is_due_under_its_new_id():
+    row, replacement = held_badge(), uuid4()
+    standing(row, Standing.REVOKED)
+    done = holdings.replaced(claimed(row), replacement)
+    assert done.badges == [row.pk]
+    assert (reread(row).credly_id, reread(row).credly_state) == (replacement, "pending")
+
+
+def next_cycle(earlier: Badge) -> Badge:
+    return badge(learner=earlier.learner, template=earlier.template, cycle=2)
+
+
+def test_the_next_cycle_is_due_only_after_the_earlier_badge_is_revoked():
+    earlier = held_badge()
+    standing(earlier, Standing.REVOKED)
+    later = next_cycle(earlier)
+    assert holdings.earlier_cycle_is_live(later)
+    assert not holdings.earlier_cycle_is_live(earlier)
+    holdings.hold_back(later, timezone.now() + timedelta(minutes=1), "waits")
+    assert holdings.withdrawn(claimed(earlier), "revoked at Credly").badges == [later.pk]
+    assert not holdings.earlier_cycle_is_live(later)
+    assert holdings.due(later.pk) is not None
+
+
+def test_holding_back_counts_no_attempt():
+    row = badge()
+    holdings.hold_back(row, timezone.now() + timedelta(minutes=1), "The key is refused.")
+    now = reread(row)
+    assert (now.attempts, now.credly_state, now.error) == (0, "none", "The key is refused.")
+    assert now.due_at > timezone.now()
+
+
+def test_a_badge_that_somebody_works_on_is_neither_held_back_nor_refused():
+    row = badge()
+    read = holdings.due(row.pk)
+    claim = holdings.claim(read)
+    holdings.hold_back(read, timezone.now() + timedelta(minutes=1), "late")
+    holdings.refuse(read, "late")
+    assert (reread(row).claim, reread(row).error) == (claim.token, "")
+
+
+def test_a_refused_badge_is_failed_without_a_call():
+    row = badge()
+    holdings.refuse(row, "no e-mail")
+    holdings.refuse(row, "no e-mail")
+    assert (reread(row).credly_state, reread(row).error, reread(row).attempts) == ("failed", "no e-mail", 0)
+    assert [entry.what for entry in row.history.all()] == ["refused"]
+
+
+def test_when_a_key_works_again_all_waiting_badges_of_that_organization_are_due():
+    hour = timezone.now() + timedelta(hours=1)
+    mine, other, settled = badge(due_at=hour), badge(due_at=hour), badge(due_at=None)
+    settled.template.organization = mine.template.organization
+    settled.template.save()
+    holdings.resume(mine.template.organization)
+    assert reread(mine).due_at <= timezone.now()
+    assert reread(other).due_at == hour
+    assert reread(settled).due_at is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "credly_id", "step"),
+    [("awarded", None, Step.LOOK_UP_THEN_ISSUE), ("revoked", uuid4(), Step.LOOK_UP_THEN_REVOKE)],
+)
+def test_a_failed_badge_is_driven_again_with_a_look_at_credly_first(wanted, credly_id, step):
+    row = badge(standing=wanted, credly_state="failed", credly_id=credly_id, due_at=None, attempts=7)
+    assert holdings.redrive(row)
+    assert not holdings.redrive(row)
+    assert holdings.claim(holdings.due(row.pk)).step is step
+
+
+def test_a_failed_badge_that_credly_never_held_and_nobody_wants_is_left_alone():
+    assert not holdings.redrive(badge(standing="revoked", credly_state="failed", due_at=None))
+
+
+def test_a_badge_at_credly_belongs_to_one_of_ours():
+    mine = held_badge()
+    assert holdings.belongs_to_another(mine.credly_id, badge())
+    assert not holdings.belongs_to_another(mine.credly_id, mine)
+    assert not holdings.belongs_to_another(uuid4(), mine)
+
+
+def test_every_step_and_its_result_is_in_the_history():
+    row = badge()
+    claim = claimed(row)
+    holdings.postponed(claim, CredlyState.ISSUING, "no answer (ReadTimeout)")
+    make_due(row)
+    credly_id = uuid4()
+    holdings.held(claimed(row), credly_id, CredlyState.PENDING, "found")
+    assert [(entry.what, entry.outcome) for entry in row.history.all()] == [
+        ("issue", "to be tried again: no answer (ReadTimeout)"),
+        ("look up, then issue", f"found: pending at Credly as {credly_id}"),
+    ]
