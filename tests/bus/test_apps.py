@@ -1,9 +1,9 @@
 import pytest
 from django.apps import apps
 from django.conf import settings as current
-from openedx_events.exceptions import ProducerConfigurationError
 
 from pipeline.bus.apps import EventsConfig
+from pipeline.environment import ConfigurationError
 from tests.bus.examples import AWARDED
 
 
@@ -35,5 +35,12 @@ def test_booleans_stay_as_they_are(settings):
 
 def test_anything_else_is_still_refused(settings):
     settings.EVENT_BUS_PRODUCER_CONFIG = configuration("yes")
-    with pytest.raises(ProducerConfigurationError):
+    with pytest.raises(ConfigurationError):
+        apps.get_app_config("openedx_events").ready()
+
+
+@pytest.mark.parametrize("wrong", [{"event_key_field": "badge.uuid", "enabled": "yes"}, "nothing", {"enabled": True}])
+def test_a_configuration_of_the_wrong_shape_ends_the_start_with_one_line(settings, wrong):
+    settings.EVENT_BUS_PRODUCER_CONFIG = {"org.openedx.learning.badge.awarded.v1": {"some-topic": wrong}}
+    with pytest.raises(ConfigurationError, match=r"^Configuration error: EVENT_BUS_PRODUCER_CONFIG: [^\n]*$"):
         apps.get_app_config("openedx_events").ready()

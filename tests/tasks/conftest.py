@@ -9,10 +9,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 from celery import Celery
+from django.conf import settings
 from django.db import connections
 from pytest_celery import CeleryTestSetup, CeleryWorkerCluster
 from pytest_django import DjangoDbBlocker
@@ -34,6 +36,7 @@ from tests.tasks.school import School
 
 Start = Callable[..., ChildProcess]
 StartWorker = Callable[..., WorkerNode]
+Blocked = Callable[[], AbstractContextManager[None]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -103,7 +106,7 @@ def environment(database: Path, celery_broker: BrokerNode, credly: EmulatedCredl
         **inherited,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
-        "SECRET_KEY": "only-for-this-test",
+        "SECRET_KEY": settings.SECRET_KEY,  # with another one the API keys in the database could not be read
         "DATABASE_URL": f"sqlite:///{database}",
         "CELERY_BROKER_URL": celery_broker.url,
         "EVENT_BUS_REDIS_CONNECTION_URL": f"redis://127.0.0.1:{celery_broker.server.port}/1",
@@ -161,6 +164,20 @@ def worker(celery_setup: CeleryTestSetup) -> WorkerNode:
 @pytest.fixture
 def credly_worker(celery_setup: CeleryTestSetup) -> WorkerNode:
     return celery_setup.worker_cluster[1]
+
+
+@pytest.fixture
+def writes_blocked(database: Path) -> Callable[[], AbstractContextManager[None]]:
+    """While `writes_blocked()` lasts, whoever writes to the database waits (and so a worker holds its task)."""
+
+    @contextmanager
+    def blocked() -> Iterator[None]:
+        with closing(sqlite3.connect(database, isolation_level=None)) as another:
+            another.execute("BEGIN IMMEDIATE")
+            yield
+            another.execute("ROLLBACK")
+
+    return blocked
 
 
 @pytest.fixture

@@ -1,13 +1,17 @@
 """The way of an event through real workers."""
 
+from datetime import timedelta
+
+from django.db import connection
+from django.utils import timezone
 from pytest_celery import CeleryTestSetup
 from redis import Redis
 
 from pipeline import nudges
-from pipeline.models import Signal
+from pipeline.models import Event, Signal
 from tests.system.conditions import eventually
 from tests.tasks.nodes import WorkerNode
-from tests.tasks.school import School, nothing_waits, status
+from tests.tasks.school import TOPIC, School, nothing_waits, status
 
 
 def test_one_nudge_carries_an_event_through_all_stages(
@@ -20,8 +24,27 @@ def test_one_nudge_carries_an_event_through_all_stages(
     assert school.issued() == ["1"]
     assert Signal.objects.get().state == "sent"
     with Redis(port=celery_setup.broker.server.port, db=1) as bus:
-        assert bus.xlen("learning-badges-lifecycle") == 1
-    for task in ("evaluate", "persist", "emit"):
-        eventually(lambda task=task: f"Task {task}[" in worker.logs())
-    assert "Task issue[" in credly_worker.logs()
+        assert bus.xlen(TOPIC) == 1
+    for node, task in ((worker, "evaluate"), (worker, "persist"), (credly_worker, "issue"), (worker, "emit")):
+        node.process.wait_for_output(f"Task {task}[")
     assert "Task issue[" not in worker.logs()
+
+
+def test_bad_events_of_a_batch_do_not_hold_back_the_others(celery_setup: CeleryTestSetup, school: School):
+    unwritable, *_ = learners = [school.learner() for _ in range(4)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON pipeline_learner "
+            f"WHEN NEW.lms_user_id = {unwritable.id} BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    good = [school.message(learner) for learner in learners]
+    without_learner = school.message(payload={"is_passing": True})
+    of_no_kind = school.message(payload=["neither", "this"])
+    from_tomorrow = school.message(time=timezone.now() + timedelta(days=1))
+    nudges.evaluate(school.store([without_learner, good[0], of_no_kind, good[1], from_tomorrow, *good[2:]]))
+    bad = [without_learner.id, of_no_kind.id, from_tomorrow.id]
+    eventually(lambda: {status(message.id) for message in good[1:]} == {"processed"})
+    eventually(lambda: school.issued() == [str(learner.id) for learner in learners[1:]])
+    eventually(lambda: Event.objects.get(pk=good[0].id).attempts == 1)
+    assert {status(event) for event in bad} == {"failed"}
+    assert all(Event.objects.get(pk=event).error for event in bad)

@@ -1,8 +1,17 @@
+"""Real parts that tests of several rooms share: the Credly emulator and a Redis server."""
+
 from collections.abc import Iterator
 
 import pytest
 
+from pipeline.embedded.redis import RedisServer
 from tests.credly.emulated_credly import Academy, EmulatedCredly, running_emulator
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

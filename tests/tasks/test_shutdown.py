@@ -1,0 +1,64 @@
+"""SIGTERM: gone within ten seconds, and what was held is finished by the next worker."""
+
+import signal
+
+import pytest
+from celery import Celery
+from django.utils import timezone
+
+from pipeline import nudges
+from pipeline.models import Badge
+from tests.system.conditions import eventually
+from tests.tasks.conftest import Blocked, Start, StartWorker
+from tests.tasks.nodes import BrokerNode, WorkerNode
+from tests.tasks.school import School, nothing_waits, status
+
+CONTRACT_SECONDS = 10
+
+
+def stopped_in_time(worker: WorkerNode) -> bool:
+    worker.process.send(signal.SIGTERM)
+    worker.process.wait(CONTRACT_SECONDS)
+    return True
+
+
+def test_an_idle_worker_ends_in_time(start_worker: StartWorker):
+    worker, credly = start_worker("worker"), start_worker("credly")
+    for node in (worker, credly):
+        assert node.ready()
+        assert stopped_in_time(node)
+
+
+def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
+    start_worker: StartWorker, celery_broker: BrokerNode, school: School, writes_blocked: Blocked
+):
+    worker = start_worker("worker")
+    assert worker.ready()
+    events = school.store([school.message() for _ in range(5)])
+    with writes_blocked():
+        nudges.evaluate(events)
+        eventually(lambda: len(worker.active("persist")) == 2)
+        assert stopped_in_time(worker)
+        assert (celery_broker.waiting("persist"), celery_broker.taken()) == (5, 0)
+    start_worker("worker")
+    eventually(lambda: {status(event) for event in events} == {"processed"})
+
+
+def test_a_worker_that_waits_for_credly_ends_in_time_and_each_badge_is_issued_once(
+    start: Start, start_worker: StartWorker, celery_broker: BrokerNode, school: School, celery_setup_app: Celery
+):
+    worker, credly = start_worker("worker"), start_worker("credly")
+    assert worker.ready()
+    assert credly.ready()
+    school.fault(delay=60, times=4)
+    events = school.store([school.message() for _ in range(6)])
+    nudges.evaluate(events)
+    eventually(lambda: len(school.calls("POST")) == 4)
+    assert stopped_in_time(credly)
+    start_worker("credly")
+    # As if the claims of the calls whose answers never came had run out.
+    Badge.objects.exclude(claimed_until=None).update(claimed_until=timezone.now())
+    Badge.objects.filter(due_at__isnull=False).update(due_at=timezone.now(), nudged_at=None)
+    celery_setup_app.send_task("housekeeping")
+    eventually(nothing_waits)
+    assert school.issued() == ["1", "2", "3", "4", "5", "6"]
