@@ -35,6 +35,7 @@ task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_
 task_acks_late = True  # a worker that dies gives its messages back
 task_reject_on_worker_lost = True
 task_retry_on_worker_lost = True  # and, unlike the line above alone, not without end when the message is what kills
+task_annotations = {"*": {"default_retry_delay": 1}}  # Celery's own 180 s is longer than the visibility timeout
 worker_cancel_long_running_tasks_on_connection_loss = True
 result_backend = None  # nobody waits for a result, and results would hold data
 task_ignore_result = True

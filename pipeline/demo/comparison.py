@@ -91,6 +91,8 @@ def _status_differences(expectation: Expectation, findings: Findings) -> Iterato
 
 
 def _refusal_differences(findings: Findings) -> Iterator[str]:
+    if not findings.refused:
+        yield "a learner without an address has no badge that could be refused"
     for badge in findings.refused:
         credly = badge["credly"]
         if credly["state"] != "failed" or "e-mail" not in (credly["error"] or ""):

@@ -40,7 +40,7 @@ def play(system: System, scenario: Scenario, say: Callable[[str], None], show: S
 
     Raises:
         RuntimeError: a process ended, or the events could not be published.
-        TimeoutError: something still waits after two minutes.
+        TimeoutError: something waits, and nothing moves any more.
     """
     with Observer(system, show) as observer:
         for phase, name in enumerate(PHASES):

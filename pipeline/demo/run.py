@@ -26,7 +26,7 @@ def run(scenario: Scenario, badges: Badges, folder: Path, console: Console, *, k
 
     Raises:
         RuntimeError: a part did not start or ended in the middle; the message has its last words.
-        TimeoutError: something still waits at some stage after two minutes.
+        TimeoutError: something waits at some stage, and nothing moves any more.
     """
     began = time.monotonic()
     screen = Screen(console, totals(scenario.expectation))

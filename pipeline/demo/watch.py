@@ -7,7 +7,6 @@ with; and one that stays, because starting Django takes a second.
 import json
 import sys
 import time
-from itertools import count
 from pathlib import Path
 
 import django
@@ -17,7 +16,7 @@ INTERVAL = 0.2
 
 
 def main(file: Path) -> None:
-    """Write `{"number": of the reading, "began": Unix time, "status": ...}` to the file until SIGTERM.
+    """Write `{"began": Unix time, "status": ...}` to the file until SIGTERM.
 
     The file is replaced whole, so that nobody reads half of it.
     """
@@ -25,9 +24,9 @@ def main(file: Path) -> None:
     from pipeline.reports.status import pipeline_status
 
     new = file.with_suffix(".new")
-    for number in count():
+    while True:
         began = time.time()
-        new.write_text(json.dumps({"number": number, "began": began, "status": pipeline_status()}))
+        new.write_text(json.dumps({"began": began, "status": pipeline_status()}))
         new.replace(file)
         time.sleep(INTERVAL)
 

@@ -150,7 +150,7 @@ def cancelled(claim: Claim) -> Done:
 
 
 def failed(claim: Claim, reason: str) -> Done:
-    """Credly refused for good; a person must look.  May be repeated."""
+    """Credly refused for good, or would: a person must look.  May be repeated."""
     with transaction.atomic():
         Badge.objects.filter(pk=claim.badge.pk, claim=claim.token).update(
             credly_state=CredlyState.FAILED, **_claim_ends(claim.badge.standing, error=reason)
@@ -181,16 +181,6 @@ def postponed(claim: Claim, state: CredlyState, reason: str, until: datetime | N
 def hold_back(badge: Badge, until: datetime, reason: str) -> None:
     """Something forbids to call at all: look again at `until`.  No attempt is counted.  May be repeated."""
     Badge.objects.filter(claims.free(timezone.now()), pk=badge.pk).update(due_at=until, nudged_at=None, error=reason)
-
-
-def refuse(badge: Badge, reason: str) -> None:
-    """The badge can't be issued with what we know; Credly is not asked.  May be repeated."""
-    with transaction.atomic():
-        refused = Badge.objects.filter(
-            claims.free(timezone.now()), pk=badge.pk, standing=badge.standing, credly_state=badge.credly_state
-        ).update(credly_state=CredlyState.FAILED, due_at=None, nudged_at=None, error=reason)
-        if refused:
-            BadgeHistory.objects.create(badge=badge, what="refused", outcome=reason)
 
 
 def resume(organization: Organization) -> None:

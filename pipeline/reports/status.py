@@ -30,19 +30,24 @@ def pipeline_status() -> dict[str, Any]:
     `bus.unread` is what our consumer groups have not stored yet, None while the bus can't be asked; then `idle`, which
     says that nothing waits at any stage, is false.
     """
+    # Down the way of an event: what moves on while we read is then seen at a later stage, and never at none.
+    unread = _unread()
     events = _counts(Event, "status", EventStatus.values)
-    signals = _counts(Signal, "state", SignalState.values)
+    badges = _counts(Badge, "standing", Standing.values)
+    pending = Badge.objects.filter(due_at__isnull=False).count()
     credly_states = _counts(Badge, "credly_state", CredlyState.values)
+    signals = _counts(Signal, "state", SignalState.values)
+    # Once more, for the signals that were put on the bus meanwhile: we read that topic too.
+    unread = None if unread is None else _unread()
     credly = {
-        "pending": Badge.objects.filter(due_at__isnull=False).count(),
+        "pending": pending,
         "issued": sum(credly_states[state] for state in HELD),
         "revoked": credly_states[CredlyState.REVOKED],
         "failed": credly_states[CredlyState.FAILED],
     }
-    unread = _unread()
     return {
         "events": events,
-        "badges": _counts(Badge, "standing", Standing.values),
+        "badges": badges,
         "credly": credly,
         "signals": signals,
         "bus": {"unread": unread},

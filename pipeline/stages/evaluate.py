@@ -24,12 +24,17 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 
     1. Read the events that still wait, and the ruleset of now.
     2. Match each by itself: one that raises is counted against that event alone.
-    3. Those that match nothing are `ignored`, those that can't take part are `failed` with the reason.
+    3. Those of a type nobody subscribed to or that match nothing are `ignored`, those that can't take part are `failed`
+       with the reason.
     """
     configuration = ruleset.current()
+    subscribed = catalogue.badge_event_types()
     matching: list[uuid.UUID] = []
     ignored: list[uuid.UUID] = []
     for event in inbox.waiting(events):
+        if event.type not in subscribed:
+            ignored.append(event.id)
+            continue
         try:
             check(event)
             matches = configuration.ruleset.match(event.type, event.payload)
@@ -43,7 +48,7 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 
 
 def check(event: Event) -> None:
-    """Return if the event can take part.
+    """Return if the event, of a type that somebody subscribed to, can take part.
 
     Raises:
         Refused: nobody can be found in it, or its time lies in the future.
@@ -53,9 +58,7 @@ def check(event: Event) -> None:
             f"Its time, {event.time:%Y-%m-%d %H:%M:%S} UTC, lies in the future: check the clock of the service that sent "
             "it. Redrive the event once that time has come."
         )
-    event_type = catalogue.event_type(event.type)
-    if event_type is None:
-        raise Refused(f"Events of type {event.type} carry no UserData, so there is no learner to find.")
     if catalogue.user_of(event.type, event.payload) is None:
+        event_type = catalogue.event_types()[event.type]
         place = ".".join(filter(None, (event_type.payload_name, event_type.user_path)))
         raise Refused(f"Its UserData (at {place}) is missing or malformed, so there is no learner to find.")

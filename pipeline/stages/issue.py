@@ -28,7 +28,7 @@ from pipeline.credly.outcomes import (
 from pipeline.credly.records import IssuedBadge, IssueRequest
 from pipeline.ledgers import claims, holdings
 from pipeline.ledgers.holdings import Claim, Done, Step
-from pipeline.models import Badge, CredlyState, Learner, Standing
+from pipeline.models import Badge, CredlyState, Learner
 
 LATE_EFFECT = timedelta(seconds=10)
 """How long after a call without answer its effect may still appear at Credly: as long as we waited for the answer."""
@@ -46,9 +46,9 @@ NAME_LENGTH = 100
 def issue(badge_id: int) -> Done:
     """Take one step towards the badge's standing at Credly.  Returns what follows.  May be repeated.
 
-    1. Leave alone what is not due; hold back what must not be called for now; refuse what can't be issued.
+    1. Leave alone what is not due; hold back what must not be called for now.
     2. Claim the badge, noting that a call is out.
-    3. Call Credly.
+    3. Call Credly; refuse what can't be issued without asking, but not without the look-up that a lost answer needs.
     4. Record the result, with the signal that tells it, or when to try again.
     """
     badge = holdings.due(badge_id)
@@ -59,7 +59,7 @@ def issue(badge_id: int) -> Done:
     except organizations.KeyMissing as missing:
         holdings.hold_back(badge, timezone.now() + KEY_MISSING_WAIT, str(missing))
         return Done()
-    if _must_wait(badge) or _is_refused(badge):
+    if _must_wait(badge):
         return Done()
     claim = holdings.claim(badge)
     return _STEPS[claim.step](client, claim) if claim else Done()
@@ -76,19 +76,20 @@ def _must_wait(badge: Badge) -> bool:
     return closed_until is not None
 
 
-def _is_refused(badge: Badge) -> bool:
-    if badge.standing != Standing.AWARDED:
-        return False
+def _unissuable(learner: Learner) -> str | None:
+    """Why Credly need not be asked to issue a badge to this learner; None if nothing speaks against it."""
     try:
-        validate_email(badge.learner.email)
+        validate_email(learner.email)
     except ValidationError:
-        missing = "is missing" if not badge.learner.email else "is no e-mail address"
-        holdings.refuse(badge, f"The learner's e-mail {missing}, and Credly issues badges to e-mail addresses only.")
-        return True
-    return False
+        missing = "is missing" if not learner.email else "is no e-mail address"
+        return f"The learner's e-mail {missing}, and Credly issues badges to e-mail addresses only."
+    return None
 
 
 def _issue(client: CredlyClient, claim: Claim) -> Done:
+    unissuable = _unissuable(claim.badge.learner)
+    if unissuable:
+        return holdings.failed(claim, unissuable)
     outcome = client.issue(_request(claim.badge))
     match outcome:
         case Confirmed(value=issued):
@@ -224,6 +225,7 @@ def _not_done(claim: Claim, failure: Failure, *, before: CredlyState) -> Done:
     out = holdings.WHILE[claim.step]
     match failure:
         case Rejected(message=message) | Duplicate(message=message):
+            _key_works(claim)
             return holdings.failed(claim, f"Credly says: {message}")
         case Unauthorized(message=message):
             next_probe = organizations.close(claim.badge.template.organization, message)

@@ -65,6 +65,10 @@ def _event_waiting(findings: Any) -> None:
     findings.status["idle"] = False
 
 
+def _no_refusal(findings: Any) -> None:
+    findings.refused.clear()
+
+
 def _refusal_without_a_reason(findings: Any) -> None:
     findings.refused[0]["credly"]["error"] = None
 
@@ -74,7 +78,7 @@ def _refusal_without_a_reason(findings: Any) -> None:
     [
         _second_live_badge, _missing_badge, _badge_not_revoked, _badge_of_a_stranger, _wrong_name, _missing_signal,
         _signal_told_twice_with_two_ids, _signal_of_a_badge_never_held, _revoked_before_awarded, _event_lost,
-        _event_waiting, _refusal_without_a_reason,
+        _event_waiting, _no_refusal, _refusal_without_a_reason,
     ],
 )
 def test_a_difference_is_found(spoil: Callable[[Findings], None]) -> None:

@@ -1,5 +1,6 @@
 """The demo itself, as `make demo` runs it."""
 
+import json
 import os
 import re
 import signal
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
+from pipeline.demo.keep import EXAMPLE_LEARNER
 from pipeline.demo.scenario import FEWEST_LEARNERS
 from pipeline.embedded.system import PROJECT
 
@@ -51,58 +54,95 @@ def _start(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def two_at_once() -> Iterator[tuple[Ended, Ended]]:
-    """A demo, and at the same time one that expects a badge too many."""
-    demos = [_start("manage.py", *OPTIONS), _start("-c", WITH_ONE_BADGE_MORE)]
+def all_at_once() -> Iterator[tuple[Ended, Ended, subprocess.Popen[str]]]:
+    """A demo, one that expects a badge too many, and one that goes on running: at the same time, to save time."""
+    demos = [
+        _start("manage.py", *OPTIONS),
+        _start("-c", WITH_ONE_BADGE_MORE),
+        _start("manage.py", *OPTIONS, "--keep"),
+    ]
     try:
-        outputs = [demo.communicate(timeout=170)[0] for demo in demos]
-        yield tuple(Ended(demo.returncode, output) for demo, output in zip(demos, outputs, strict=True))  # type: ignore[misc]
+        outputs = [demo.communicate(timeout=170)[0] for demo in demos[:2]]
+        plain, spoiled = (Ended(demo.returncode, output) for demo, output in zip(demos[:2], outputs, strict=True))
+        yield plain, spoiled, demos[2]
     finally:
         for demo in demos:
             demo.terminate()
             demo.wait(30)
 
 
-def test_every_expected_badge_is_issued(two_at_once: tuple[Ended, Ended]) -> None:
-    demo, _ = two_at_once
-    assert demo.status == 0, demo.output
-    assert "Every expected badge was issued, none twice." in demo.output
+@pytest.fixture
+def plain(all_at_once: tuple[Ended, Ended, subprocess.Popen[str]]) -> Ended:
+    return all_at_once[0]
+
+
+@pytest.fixture
+def spoiled(all_at_once: tuple[Ended, Ended, subprocess.Popen[str]]) -> Ended:
+    return all_at_once[1]
+
+
+@pytest.fixture
+def kept(all_at_once: tuple[Ended, Ended, subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    return all_at_once[2]
+
+
+def test_every_expected_badge_is_issued(plain: Ended) -> None:
+    assert plain.status == 0, plain.output
+    assert "Every expected badge was issued, none twice." in plain.output
     for title in ("Badges issued at Credly", "Badges revoked at Credly", "Signals awarded at the LMS"):
-        cells = re.search(rf"{title} *│ *(\d+) │ *(\d+) ", demo.output)
-        assert cells, demo.output
+        cells = re.search(rf"{title} *│ *(\d+) │ *(\d+) ", plain.output)
+        assert cells, plain.output
         assert cells[1] == cells[2] != "0"
-    assert "seed 11" in demo.output
-    assert "What to try next" in demo.output
+    assert "seed 11" in plain.output
+    assert "What to try next" in plain.output
 
 
-def test_credly_failed_on_the_way(two_at_once: tuple[Ended, Ended]) -> None:
-    failures = re.search(r"Failures of Credly on the way *│ *│ *(\d+) ", two_at_once[0].output)
+def test_credly_failed_on_the_way(plain: Ended) -> None:
+    failures = re.search(r"Failures of Credly on the way *│ *│ *(\d+) ", plain.output)
     assert failures
     assert int(failures[1]) > 0
 
 
-def test_a_badge_that_was_expected_and_not_issued_fails_the_demo(two_at_once: tuple[Ended, Ended]) -> None:
-    _, demo = two_at_once
-    assert demo.status == 1, demo.output
-    assert "Credly holds 0 live badge(s) 'Mentor' of learner 1001, expected 1" in demo.output
-    assert f"Logs: {demo.folder / 'logs'}" in demo.output
-    assert "Every expected badge" not in demo.output
+def test_a_badge_that_was_expected_and_not_issued_fails_the_demo(spoiled: Ended) -> None:
+    assert spoiled.status == 1, spoiled.output
+    assert "Credly holds 0 live badge(s) 'Mentor' of learner 1001, expected 1" in spoiled.output
+    assert f"Logs: {spoiled.folder / 'logs'}" in spoiled.output
+    assert "Every expected badge" not in spoiled.output
 
 
-def test_nothing_is_left_running(two_at_once: tuple[Ended, Ended]) -> None:
-    assert [_processes_of(demo.folder) for demo in two_at_once] == [[], []]
+def test_nothing_is_left_running(plain: Ended, spoiled: Ended) -> None:
+    assert _processes_of(plain.folder) == []
+    assert _processes_of(spoiled.folder) == []
+
+
+def test_a_demo_that_is_kept_runs_until_interrupted(kept: subprocess.Popen[str]) -> None:
+    output = _read_until(kept, "Ctrl-C ends all.")
+    status_page, admin, flower, emulator = (
+        _found(rf"{title} +(http://127.0.0.1:\d+/\S*)", output)
+        for title in ("status page", "admin", "Flower", "Credly emulator")
+    )
+    password = _found(r"Flower .* password (\S+)", output)
+    assert requests.get(f"{status_page}readyz", timeout=10).status_code == 200
+    assert "Django" in requests.get(admin, timeout=10).text
+    assert requests.get(flower, timeout=10).status_code == 401
+    assert requests.get(flower, auth=("admin", password), timeout=10).status_code == 200
+    assert requests.get(emulator, timeout=10).status_code == 200
+    environment = _found(r"set -a; \. (.+); set \+a", output)
+    command = f". {environment}; python manage.py badge_status --username {EXAMPLE_LEARNER} --json"
+    told = subprocess.run(["/bin/sh", "-ac", command], cwd=PROJECT, env={}, capture_output=True, text=True, check=True)
+    assert [badge["standing"] for badge in json.loads(told.stdout)["badges"]].count("revoked") == 1
+
+    kept.send_signal(signal.SIGINT)
+    rest, _ = kept.communicate(timeout=60)
+    assert kept.returncode == 0, rest
+    assert _processes_of(Ended(0, output).folder) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_stops_cleanly(number: signal.Signals) -> None:
     demo = _start("manage.py", *OPTIONS)
     try:
-        output = ""
-        assert demo.stdout
-        while "Starting" not in output:
-            line = demo.stdout.readline()
-            assert line, output
-            output += line
+        output = _read_until(demo, "Starting")
         folder = Ended(0, output).folder
         _wait_for_processes(folder)
         demo.send_signal(number)
@@ -120,6 +160,22 @@ def test_too_few_learners_are_a_usage_error() -> None:
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 2
     assert f"at least {FEWEST_LEARNERS}" in output
+
+
+def _read_until(demo: subprocess.Popen[str], text: str) -> str:
+    output = ""
+    assert demo.stdout
+    while text not in output:
+        line = demo.stdout.readline()
+        assert line, output
+        output += line
+    return output
+
+
+def _found(pattern: str, output: str) -> str:
+    match = re.search(pattern, output)
+    assert match, output
+    return match[1]
 
 
 def _wait_for_processes(folder: Path) -> None:

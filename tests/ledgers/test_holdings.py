@@ -213,21 +213,12 @@ def test_holding_back_counts_no_attempt():
     assert now.due_at > timezone.now()
 
 
-def test_a_badge_that_somebody_works_on_is_neither_held_back_nor_refused():
+def test_a_badge_that_somebody_works_on_is_not_held_back():
     row = badge()
     read = holdings.due(row.pk)
     claim = holdings.claim(read)
     holdings.hold_back(read, timezone.now() + timedelta(minutes=1), "late")
-    holdings.refuse(read, "late")
     assert (reread(row).claim, reread(row).error) == (claim.token, "")
-
-
-def test_a_refused_badge_is_failed_without_a_call():
-    row = badge()
-    holdings.refuse(row, "no e-mail")
-    holdings.refuse(row, "no e-mail")
-    assert (reread(row).credly_state, reread(row).error, reread(row).attempts) == ("failed", "no e-mail", 0)
-    assert [entry.what for entry in row.history.all()] == ["refused"]
 
 
 def test_when_a_key_works_again_all_waiting_badges_of_that_organization_are_due():

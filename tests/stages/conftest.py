@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from openedx_events.event_bus import get_producer
-from pytest_django.fixtures import SettingsWrapper
 from redis import Redis
 
 from pipeline import stages
@@ -21,7 +20,7 @@ from tests.ledgers import builders
 NOBODY_LISTENS = "http://127.0.0.1:1/v1/"
 
 
-def call_credly_at(url: str, settings: SettingsWrapper) -> None:
+def call_credly_at(url: str, settings: Any) -> None:
     """Point the pipeline at a Credly API."""
     config = settings.BADGES_CONFIG
     settings.BADGES_CONFIG = config | {"credly": config["credly"] | {"CREDLY_API_BASE_URL": url}}
@@ -90,7 +89,7 @@ def make_site(emulator: EmulatedCredly, **template: Any) -> Site:
 
 
 @pytest.fixture
-def credly(emulator: EmulatedCredly, settings: SettingsWrapper) -> EmulatedCredly:
+def credly(emulator: EmulatedCredly, settings: Any) -> EmulatedCredly:
     """The emulator, and the pipeline pointed at it."""
     call_credly_at(f"{emulator.api}/", settings)
     return emulator
@@ -113,7 +112,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bus(redis_server: RedisServer, settings: SettingsWrapper) -> Iterator[Redis]:
+def bus(redis_server: RedisServer, settings: Any) -> Iterator[Redis]:
     """The event bus, empty."""
     settings.EVENT_BUS_REDIS_CONNECTION_URL = redis_server.url
     settings.EVENT_BUS_TOPIC_PREFIX = ""

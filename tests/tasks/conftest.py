@@ -77,8 +77,14 @@ def database(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker)
 
 
 @pytest.fixture
-def celery_broker(tmp_path: Path) -> Iterator[BrokerNode]:
-    with RedisProgram(tmp_path / "redis") as server:
+def redis_password() -> str:
+    """None is needed."""
+    return ""
+
+
+@pytest.fixture
+def celery_broker(tmp_path: Path, redis_password: str) -> Iterator[BrokerNode]:
+    with RedisProgram(tmp_path / "redis", redis_password) as server:
         yield BrokerNode(LocalRedisContainer(LocalContainer("broker", server)))
 
 
@@ -109,7 +115,7 @@ def environment(database: Path, celery_broker: BrokerNode, credly: EmulatedCredl
         "SECRET_KEY": settings.SECRET_KEY,  # with another one the API keys in the database could not be read
         "DATABASE_URL": f"sqlite:///{database}",
         "CELERY_BROKER_URL": celery_broker.url,
-        "EVENT_BUS_REDIS_CONNECTION_URL": f"redis://127.0.0.1:{celery_broker.server.port}/1",
+        "EVENT_BUS_REDIS_CONNECTION_URL": celery_broker.server.database(1),
         "BADGES_ENABLED": "true",
         "CREDLY_API_BASE_URL": credly.api,
         "WORKER_CONCURRENCY": "2",
@@ -119,7 +125,10 @@ def environment(database: Path, celery_broker: BrokerNode, credly: EmulatedCredl
 
 @pytest.fixture
 def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
-    """Starts a process of the Procfile: `start("beat", *flags, VARIABLE=value)`; it is stopped after the test."""
+    """Starts a process of the Procfile: `start("beat", *flags, VARIABLE=value)`.
+
+    It is killed after the test, when nobody waits for what it might hand back.
+    """
     started: list[ChildProcess] = []
 
     def start(process: str, *flags: str, **variables: str) -> ChildProcess:
@@ -134,7 +143,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for child in started:
-        child.stop()
+        child.kill()
 
 
 @pytest.fixture

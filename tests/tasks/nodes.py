@@ -9,11 +9,12 @@ import os
 import signal
 import uuid
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from celery.utils.nodenames import gethostname
 from honcho.environ import parse_procfile
 from pytest_celery import CeleryTestWorker, CeleryWorkerContainer, RedisContainer, RedisTestBroker
+from redis import Redis
 
 from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.redis import RedisServer
@@ -40,11 +41,26 @@ class Program(Protocol):
 
 
 class RedisProgram(RedisServer):
-    """A Redis server with what a container must tell of it."""
+    """A Redis server with what a container must tell of it; with a `password`, nobody gets in without."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        super().__init__(folder)
+        self._password = password
+
+    def start(self) -> Self:
+        super().start()
+        with Redis(port=self.port) as redis:
+            redis.config_set("requirepass", self._password)
+        return self
+
+    def database(self, number: int) -> str:
+        """The URL of one of its databases."""
+        login = f":{self._password}@" if self._password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/{number}"
 
     @property
     def running(self) -> bool:
-        return self._answers()
+        return self._process is not None and self._process.poll() is None
 
     def output(self) -> str:
         return (self.folder / f"redis-{self.port}.log").read_text(errors="replace")
@@ -108,8 +124,12 @@ class LocalRedisContainer(RedisContainer):
         return server
 
     @property
-    def hostname(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def url(self) -> str:
+        return self.server.database(0)
+
+    @property
+    def host_url(self) -> str:
+        return self.url
 
     @property
     def port(self) -> int:
@@ -176,7 +196,7 @@ class WorkerNode(CeleryTestWorker):
         return [found for found in answers.get(self.hostname(), []) if found["name"] == task]
 
     def teardown(self) -> None:
-        self.process.stop()
+        self.process.kill()
 
 
 def procfile(process: str) -> str:

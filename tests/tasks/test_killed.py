@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from celery import Celery
@@ -17,13 +18,13 @@ from tests.tasks.school import School, nothing_waits, status
 
 
 @pytest.fixture
-def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -> str:
+def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -> UUID:
     """The id of an event whose worker was killed while it persisted it."""
     worker = start_worker("worker")
     assert worker.ready()
     event = school.passes()
     with writes_blocked():
-        nudges.evaluate([event])
+        nudges.persist([event])
         eventually(lambda: worker.active("persist"))
         worker.kill()
     assert status(event) == "received"
@@ -32,7 +33,7 @@ def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -
 
 @pytest.mark.parametrize("broker_memory", ["kept", "lost"])
 def test_the_work_of_a_killed_worker_is_finished_within_a_minute(
-    killed: str, celery_broker: BrokerNode, start: Start, start_worker: StartWorker, school: School, broker_memory: str
+    killed: UUID, celery_broker: BrokerNode, start: Start, start_worker: StartWorker, school: School, broker_memory: str
 ):
     if broker_memory == "lost":
         celery_broker.container.client.flushdb()
@@ -44,7 +45,7 @@ def test_the_work_of_a_killed_worker_is_finished_within_a_minute(
 
 
 def test_without_housekeeping_what_a_broker_forgot_stays_undone(
-    killed: str, celery_broker: BrokerNode, start_worker: StartWorker, celery_setup_app: Celery, school: School
+    killed: UUID, celery_broker: BrokerNode, start_worker: StartWorker, celery_setup_app: Celery, school: School
 ):
     celery_broker.container.client.flushdb()
     for process in ("worker", "credly"):
@@ -61,7 +62,7 @@ def test_without_housekeeping_what_a_broker_forgot_stays_undone(
 
 
 def test_the_message_that_a_killed_worker_held_goes_to_another_after_the_visibility_timeout(
-    killed: str, celery_broker: BrokerNode, celery_setup_app: Celery, start_worker: StartWorker
+    killed: UUID, celery_broker: BrokerNode, celery_setup_app: Celery, start_worker: StartWorker
 ):
     assert celery_broker.taken() == 1
     start_worker("worker")
@@ -79,7 +80,7 @@ def test_the_work_of_a_killed_child_is_done_again_at_once(
     assert worker.ready()
     event = school.passes()
     with writes_blocked():
-        nudges.evaluate([event])
+        nudges.persist([event])
         [task] = eventually(lambda: worker.active("persist"))
         os.kill(task["worker_pid"], signal.SIGKILL)
         eventually(lambda: _worked_on_by_another(worker, task["worker_pid"]), seconds=15)

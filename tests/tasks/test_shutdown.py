@@ -2,14 +2,13 @@
 
 import signal
 
-import pytest
 from celery import Celery
 from django.utils import timezone
 
 from pipeline import nudges
 from pipeline.models import Badge
 from tests.system.conditions import eventually
-from tests.tasks.conftest import Blocked, Start, StartWorker
+from tests.tasks.conftest import Blocked, StartWorker
 from tests.tasks.nodes import BrokerNode, WorkerNode
 from tests.tasks.school import School, nothing_waits, status
 
@@ -36,7 +35,7 @@ def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
     assert worker.ready()
     events = school.store([school.message() for _ in range(5)])
     with writes_blocked():
-        nudges.evaluate(events)
+        nudges.persist(events)
         eventually(lambda: len(worker.active("persist")) == 2)
         assert stopped_in_time(worker)
         assert (celery_broker.waiting("persist"), celery_broker.taken()) == (5, 0)
@@ -45,7 +44,7 @@ def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
 
 
 def test_a_worker_that_waits_for_credly_ends_in_time_and_each_badge_is_issued_once(
-    start: Start, start_worker: StartWorker, celery_broker: BrokerNode, school: School, celery_setup_app: Celery
+    start_worker: StartWorker, celery_broker: BrokerNode, school: School, celery_setup_app: Celery
 ):
     worker, credly = start_worker("worker"), start_worker("credly")
     assert worker.ready()
@@ -55,6 +54,7 @@ def test_a_worker_that_waits_for_credly_ends_in_time_and_each_badge_is_issued_on
     nudges.evaluate(events)
     eventually(lambda: len(school.calls("POST")) == 4)
     assert stopped_in_time(credly)
+    assert (celery_broker.waiting("issue"), celery_broker.taken()) == (6, 0)
     start_worker("credly")
     # As if the claims of the calls whose answers never came had run out.
     Badge.objects.exclude(claimed_until=None).update(claimed_until=timezone.now())

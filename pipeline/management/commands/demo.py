@@ -46,12 +46,12 @@ class Command(BaseCommand):
 
     def handle(self, *, learners: int, seed: int | None, keep: bool, **_: Any) -> None:
         """Run it; ends with status 1 when anything differs, and 130 when interrupted."""
-        for number in INTERRUPTIONS:
-            signal.signal(number, _interrupt)
         now = datetime.now(UTC)
         badges = Badges.load()
         scenario = build(learners, secrets.randbelow(2**32) if seed is None else seed, badges, now)
         folder = new_folder(VAR_DIR, now)
+        for number in INTERRUPTIONS:
+            signal.signal(number, _interrupt)
         try:
             as_expected = run(scenario, badges, folder, Console(file=sys.stdout), keep_running=keep)
         except KeyboardInterrupt:

@@ -1,0 +1,82 @@
+"""housekeeping: everything that is due is named from the database alone, and nothing twice at once."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from pipeline import stages
+from pipeline.ledgers import claims, holdings, outbox
+from pipeline.models import Badge, Event, Signal
+from tests.ledgers.builders import badge, ended_claim, lms_learner, make_due, passes, received
+
+pytestmark = pytest.mark.django_db
+
+NOTHING = stages.Due(events=[], badges=[], signals=[])
+
+
+@pytest.fixture
+def overdue() -> stages.Due:
+    """An event, a badge and a signal whose nudges were all lost."""
+    [event] = received(passes(lms_learner(), 1))
+    Event.objects.update(due_at=timezone.now())
+    [signal] = outbox.write(badge(due_at=None), outbox.AWARDED)
+    return stages.Due(events=[event], badges=[badge().pk], signals=[signal])
+
+
+def pass_the_nudge_interval() -> None:
+    for model in (Badge, Signal):
+        model.objects.update(nudged_at=timezone.now() - claims.NUDGE_AGAIN_AFTER)
+    Event.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
+
+
+def test_everything_that_is_due_is_named(overdue):
+    assert stages.due() == overdue
+
+
+def test_nothing_is_named_twice_within_the_nudge_interval(overdue):
+    stages.due()
+    assert stages.due() == NOTHING
+
+
+def test_what_nobody_took_up_is_named_again_after_the_interval(overdue):
+    stages.due()
+    pass_the_nudge_interval()
+    assert stages.due() == overdue
+
+
+def test_what_is_not_due_is_not_named():
+    received(passes(lms_learner(), 1))
+    badge(due_at=timezone.now() + timedelta(minutes=1))
+    badge(due_at=None)
+    assert stages.due() == NOTHING
+
+
+def test_a_badge_whose_worker_died_is_named_once_its_claim_has_ended():
+    row = badge()
+    holdings.claim(holdings.due(row.pk))
+    assert stages.due() == NOTHING
+    ended_claim(row)
+    assert stages.due().badges == [row.pk]
+
+
+def test_a_signal_whose_worker_died_is_named_once_its_claim_has_ended():
+    [pk] = outbox.write(badge(due_at=None), outbox.AWARDED)
+    signal, _ = outbox.claim(pk)
+    assert stages.due() == NOTHING
+    ended_claim(signal)
+    assert stages.due().signals == [pk]
+
+
+def test_what_was_done_is_named_no_more(overdue):
+    row = Badge.objects.get(pk=overdue.badges[0])
+    make_due(row)
+    holdings.held(holdings.claim(holdings.due(row.pk)), uuid4(), holdings.CredlyState.PENDING, "issued")
+    signal, token = outbox.claim(overdue.signals[0])
+    outbox.sent(signal, token, ["topic"])
+    Event.objects.update(status="processed", due_at=None)
+    pass_the_nudge_interval()
+    later = stages.due()
+    assert (later.events, later.badges) == ([], [])
+    assert overdue.signals[0] not in later.signals

@@ -1,0 +1,282 @@
+"""Order and repetition do not matter: random configurations and events, in any order, against a brute-force oracle.
+
+The database is real, Credly's emulator is real, and its templates allow duplicates: nothing but our own care keeps a
+second badge away.  `HYPOTHESIS_PROFILE=thorough` tries twenty times as many examples.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import rules, stages
+from pipeline.lms.events import CCX_PASSING, PASSING, LmsEvent, LmsLearner, passing_event
+from pipeline.models import Badge, Fulfillment, Organization, Signal, Template
+from tests.ledgers import builders
+from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course, deliver, make_due, told
+from tests.rules import oracle
+from tests.stages.conftest import Site
+
+pytestmark = pytest.mark.django_db
+
+_shared = {
+    "deadline": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+settings.register_profile("order", max_examples=100, **_shared)
+settings.register_profile("thorough", max_examples=2000, **_shared)
+PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "order"))
+
+CCX = "ccx-v1:OpenedX+DemoX+Demo_Course+ccx@1"
+LEARNERS = [
+    LmsLearner(number, f"learner{number}", f"learner{number}@learners.example", "Dana Moe") for number in (901, 902)
+]
+
+course_rules = st.sampled_from([course(DEMO), course(MATH)])
+rule_sets = st.tuples(st.sampled_from([PASSED, FAILED]), course_rules) | st.sampled_from([(PASSED,), (FAILED,)])
+types = st.sampled_from([PASSING, PASSING, CCX_PASSING])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A template to configure: requirements as (type, group, rules), penalties as (type, requirements, rules)."""
+
+    requirements: Sequence[tuple[str, str, Any]]
+    penalties: Sequence[tuple[str, frozenset[int], Any]]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """One to three requirements and up to two penalties.  Penalties without rules are left out: they can't be saved."""
+    number = draw(st.integers(1, 3))
+    groups = st.sampled_from(["", "A", "B"])
+    requirements = [(draw(types), draw(groups), draw(rule_sets | st.just(()))) for _ in range(number)]
+    subsets = st.frozensets(st.integers(0, number - 1), min_size=1)
+    penalties = [(draw(types), draw(subsets), draw(rule_sets)) for _ in range(draw(st.integers(0, 2)))]
+    # Course rules name a path that CCX events do not have; those compare the flag alone.
+    return Plan(
+        [(kind, group, given[:1] if kind == CCX_PASSING else given) for kind, group, given in requirements],
+        [(kind, which, given[:1] if kind == CCX_PASSING else given) for kind, which, given in penalties],
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[LmsEvent]:
+    """Different events of two learners, several at the same time."""
+    ids = draw(st.lists(st.integers(1, 99), unique=True, min_size=1, max_size=7))
+    return [
+        passing_event(
+            draw(st.sampled_from(LEARNERS)),
+            draw(st.sampled_from([DEMO, DEMO, MATH, CCX])),
+            draw(st.booleans()),
+            at(draw(st.integers(0, 3))),
+            UUID(int=each),
+        )
+        for each in ids
+    ]
+
+
+def deliveries(draw: st.DrawFn, history: list[LmsEvent]) -> list[LmsEvent]:
+    """The same events in any order, each at least once."""
+    repeats = draw(st.lists(st.sampled_from(history), max_size=4))
+    return draw(st.permutations(history + repeats))
+
+
+def configure(organization: Organization, plan: Plan, *, reaward: bool, uuid: str | None = None) -> rules.Template:
+    """Write the template's rows; returns it as the oracle wants it."""
+    row = builders.template(organization, uuid=uuid or uuid4(), reaward=reaward)
+    made = [
+        builders.requirement(row, f"requirement-{number}", *given, type=kind, group=group)
+        for number, (kind, group, given) in enumerate(plan.requirements)
+    ]
+    for number, (kind, which, given) in enumerate(plan.penalties):
+        builders.penalty(row, f"penalty-{number}", [made[each] for each in which], *given, type=kind)
+    return rules.Template(
+        id=row.pk,
+        requirements=tuple(
+            rules.Requirement(each.pk, row.pk, kind, group or None, tuple(rules.Rule(*rule) for rule in given))
+            for each, (kind, group, given) in zip(made, plan.requirements, strict=True)
+        ),
+        penalties=tuple(
+            rules.Penalty(number, row.pk, kind, frozenset(made[each].pk for each in which),
+                          tuple(rules.Rule(*rule) for rule in given))
+            for number, (kind, which, given) in enumerate(plan.penalties)
+        ),
+        reaward=reaward,
+    )
+
+
+def of(who: LmsLearner, history: list[LmsEvent]) -> list[oracle.Event]:
+    own = [event for event in history if event.payload["user"]["id"] == who.id]
+    return [oracle.Event(event.id, event.time, event.type, event.payload) for event in own]
+
+
+def expected_progress(templates: list[rules.Template], history: list[LmsEvent]) -> dict[tuple[int, int], UUID]:
+    """The event that fulfills each requirement that is fulfilled, by learner."""
+    found = {
+        (who.id, requirement.id): oracle.fulfilled_by(template, requirement, of(who, history))
+        for who in LEARNERS for template in templates for requirement in template.requirements
+    }
+    return {key: event.id for key, event in found.items() if event is not None}
+
+
+def stored_progress() -> dict[tuple[int, int], UUID]:
+    rows = Fulfillment.objects.filter(fulfilled=True).select_related("progress__learner")
+    return {(row.progress.learner.lms_user_id, row.requirement_id): row.event for row in rows}
+
+
+def expected_holders(templates: list[rules.Template], history: list[LmsEvent]) -> set[tuple[int, int]]:
+    return {
+        (who.id, template.id)
+        for who in LEARNERS for template in templates
+        if oracle.earned(template, of(who, history)) is not None
+    }
+
+
+def awarded() -> set[tuple[int, int]]:
+    return set(Badge.objects.filter(standing="awarded").values_list("learner__lms_user_id", "template"))
+
+
+def live_at_credly(site: Site) -> list[tuple[int, int]]:
+    ids = {str(uuid): pk for uuid, pk in Template.objects.values_list("uuid", "pk")}
+    return sorted((int(row["issuer_earner_id"]), ids[row["template"]]) for row in site.live())
+
+
+def issue_due() -> None:
+    """One step of every badge that has something to do."""
+    for row in Badge.objects.filter(due_at__isnull=False):
+        make_due(row)
+        stages.issue(row.pk)
+
+
+def issue_all() -> None:
+    """Steps until nothing is left to do."""
+    for _ in range(20):
+        if not Badge.objects.filter(due_at__isnull=False).exists():
+            return
+        issue_due()
+    raise AssertionError("issuing never came to rest")
+
+
+def assert_signals_are_true() -> None:
+    """Each badge tells `awarded` once, then perhaps `revoked` once; and of one learner and template they alternate."""
+    order = ("badge__learner", "badge__template", "pk")
+    rows = Signal.objects.order_by(*order).values_list("badge__learner", "badge__template", "badge__cycle", "event_type")
+    for _, told_of_one in groupby(rows, key=lambda row: row[:2]):
+        kinds = [(cycle, kind.split(".")[-2]) for _, _, cycle, kind in told_of_one]
+        assert [kind for _, kind in kinds] == ["awarded", "revoked"] * (len(kinds) // 2) + ["awarded"] * (len(kinds) % 2)
+        assert len(kinds) == len(set(kinds))
+    held = Badge.objects.filter(credly_state="pending")
+    assert all(builders.signals(badge) == ["awarded"] for badge in held)
+
+
+
+class Example(transaction.Atomic):
+    """The transaction of one example, taken back at its end."""
+
+    def __init__(self) -> None:
+        super().__init__(using=None, savepoint=True, durable=False)
+
+    def __exit__(self, *raised: Any) -> None:
+        transaction.set_rollback(True)
+        super().__exit__(*raised)
+
+
+@settings(PROFILE)
+@given(data=st.data(), chosen=st.lists(plans(), min_size=1, max_size=2), history=histories(), reaward=st.booleans())
+def test_any_order_and_any_repetition_end_in_the_same_progress_and_standing(data, chosen, history, reaward):
+    delivered = deliveries(data.draw, history)
+    with Example():
+        organization = builders.organization()
+        templates = [configure(organization, plan, reaward=reaward) for plan in chosen]
+        deliver(*delivered)
+        assert stored_progress() == expected_progress(templates, history)
+        assert awarded() == expected_holders(templates, history)
+
+
+@settings(PROFILE)
+@given(data=st.data(), plan=plans(), history=histories())
+def test_with_reaward_credly_ends_with_exactly_the_badges_that_the_rules_give(site, data, plan, history):
+    with Example():
+        templates = at_this_site(site, plan, reaward=True)
+        play(site, data, deliveries(data.draw, history))
+        issue_all()
+        assert stored_progress() == expected_progress(templates, history)
+        assert awarded() == set(live_at_credly(site)) == expected_holders(templates, history)
+        assert_signals_are_true()
+
+
+@settings(PROFILE)
+@given(data=st.data(), plan=plans(), history=histories())
+def test_without_reaward_only_a_revocation_that_was_carried_out_makes_a_difference(site, data, plan, history):
+    with Example():
+        templates = at_this_site(site, plan, reaward=False)
+        play(site, data, deliveries(data.draw, history))
+        issue_all()
+        revoked = set(Badge.objects.filter(credly_state="revoked").values_list("learner__lms_user_id", "template"))
+        assert stored_progress() == expected_progress(templates, history)
+        assert awarded() == set(live_at_credly(site)) == expected_holders(templates, history) - revoked
+        assert_signals_are_true()
+
+
+def at_this_site(site: Site, plan: Plan, *, reaward: bool) -> list[rules.Template]:
+    """A new template of the plan, at Credly too, as the only active one."""
+    uuid = str(uuid4())
+    site.emulator.control(
+        "POST", "templates",
+        {"id": uuid, "organization": site.academy.organization, "name": "Any", "allow_duplicate_badges": True},
+    )
+    for badge in site.live():
+        site.academy.call("DELETE", f"/badges/{badge['id']}")
+    site.template.active = False
+    site.template.save()
+    return [configure(site.organization, plan, reaward=reaward, uuid=uuid)]
+
+
+def play(site: Site, data: st.DataObject, delivered: list[LmsEvent]) -> None:
+    """Deliver events; between them, at random, work goes on at Credly, at times with an answer that gets lost."""
+    for event in delivered:
+        deliver(event)
+        work = data.draw(st.sampled_from(["nothing", "issue", "lost answers"]), label="then")
+        if work == "lost answers":
+            for method in ("POST", "PUT"):
+                site.fault("reset-after-success", method=method)
+        if work != "nothing":
+            issue_due()
+            site.heal()
+        held = live_at_credly(site)
+        assert len(held) == len(set(held)), "a learner holds two badges of one template"
+
+
+def test_in_the_order_of_arrival_the_end_would_differ(monkeypatch):
+    """The control: where the latest arrival decides, the same events end differently."""
+    monkeypatch.setattr(rules, "supersedes", lambda new, old: True)
+    ends = []
+    for turned in (False, True):
+        with Example():
+            builders.course_template(reaward=True)
+            events = [builders.passes(LEARNERS[0], 1), builders.fails(LEARNERS[0], 2)]
+            deliver(*(reversed(events) if turned else events))
+            ends.append(bool(awarded()))
+    assert ends == [False, True]
+
+
+def test_without_the_look_at_credly_a_lost_answer_would_issue_twice(site):
+    """The control: a call whose answer was lost, taken for one that never went out."""
+    with Example():
+        at_this_site(site, Plan([(PASSING, "", (PASSED,))], []), reaward=True)
+        site.fault("reset-after-success", times=1)
+        deliver(builders.passes(LEARNERS[0], 1))
+        issue_due()
+        Badge.objects.update(credly_state="none")
+        issue_all()
+        assert len(live_at_credly(site)) == 2
+        assert told(LEARNERS[0]) == ["awarded"]

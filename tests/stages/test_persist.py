@@ -1,0 +1,177 @@
+"""persist: an event changes progress once, in one transaction, at a cost that does not grow with what it does not meet."""
+
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+
+from pipeline import stages
+from pipeline.ledgers import badges, inbox, progress
+from pipeline.models import Badge, Fulfillment, Learner, Progress, RequirementRule
+from tests.ledgers.builders import (
+    DEMO,
+    MATH,
+    at,
+    course,
+    course_template,
+    deliver,
+    fails,
+    lms_learner,
+    passes,
+    received,
+    requirement,
+    stored,
+    template,
+)
+from tests.stages.test_evaluate import many_templates
+
+pytestmark = pytest.mark.django_db
+
+
+def fulfillments() -> dict[str, tuple[bool, object]]:
+    return {row.requirement.slug: (row.fulfilled, row.event) for row in Fulfillment.objects.all()}
+
+
+def test_an_event_is_processed_and_shows_in_progress():
+    course_template()
+    event = passes(lms_learner(), 1)
+    deliver(event)
+    assert stored(event).status == "processed"
+    assert fulfillments() == {"demo": (True, event.id)}
+    row = Fulfillment.objects.get()
+    assert row.time == at(1)
+    assert row.matched == {
+        "requirement": "demo", "rules": [["is_passing", "eq", "true"], ["course.course_key", "eq", DEMO]]
+    }
+
+
+def test_a_penalty_resets_only_its_requirements():
+    row = course_template()
+    requirement(row, "math", ("is_passing", "eq", "true"), course(MATH))
+    who = lms_learner()
+    events = [passes(who, 1), passes(who, 2, MATH), fails(who, 3)]
+    deliver(*events)
+    assert fulfillments() == {"demo": (False, events[2].id), "math": (True, events[1].id)}
+    assert Fulfillment.objects.get(fulfilled=False).matched["penalty"] == "demo-failed"
+
+
+def test_persisting_again_changes_nothing():
+    course_template()
+    event = passes(lms_learner(), 1)
+    [badge] = deliver(event)
+    assert stages.persist(event.id) == []
+    assert (Badge.objects.count(), Fulfillment.objects.count()) == (1, 1)
+    assert Badge.objects.get(pk=badge).history.count() == 1
+
+
+def test_an_unknown_event_is_nothing_to_do():
+    assert stages.persist(uuid4()) == []
+
+
+def test_an_event_that_the_configuration_of_now_does_not_match_is_ignored():
+    row = course_template()
+    event = passes(lms_learner(), 1)
+    [matching] = stages.evaluate(received(event))
+    row.active = False
+    row.save()
+    assert stages.persist(matching) == []
+    assert stored(event).status == "ignored"
+    assert not Learner.objects.exists()
+
+
+def test_the_newest_event_says_who_the_learner_is_in_whatever_order_they_come():
+    course_template()
+    number = lms_learner().id
+    old = lms_learner("Dana Moe", id=number, username="dana", email="old@learners.example")
+    new = lms_learner("Dana Lind", id=number, username="dana.lind", email="new@learners.example")
+    for first, second in ((passes(old, 1), passes(new, 2)), (passes(new, 4), passes(old, 3))):
+        deliver(first, second)
+        row = Learner.objects.get()
+        assert (row.name, row.username, row.email) == ("Dana Lind", "dana.lind", "new@learners.example")
+
+
+def test_what_is_too_long_of_a_name_is_cut():
+    course_template()
+    deliver(passes(lms_learner("D" * 3000), 1))
+    assert Learner.objects.get().name == "D" * 255
+
+
+def test_a_failure_on_the_way_leaves_nothing_half_written_and_is_counted_against_the_event(monkeypatch):
+    course_template()
+    event = passes(lms_learner(), 1)
+    [matching] = stages.evaluate(received(event))
+    with monkeypatch.context() as broken:
+        broken.setattr(badges, "_open", lambda *_: 1 // 0)
+        assert stages.persist(matching) == []
+    assert (stored(event).status, stored(event).attempts) == ("received", 1)
+    assert "ZeroDivisionError" in stored(event).error
+    assert not Learner.objects.exists()
+    assert not Progress.objects.exists()
+    assert len(stages.persist(matching)) == 1
+    assert (stored(event).status, stored(event).error) == ("processed", "")
+
+
+def test_a_database_that_is_away_is_not_the_events_fault(monkeypatch):
+    course_template()
+    event = passes(lms_learner(), 1)
+    [matching] = stages.evaluate(received(event))
+
+    def away(*_):
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(progress, "record", away)
+    with pytest.raises(OperationalError):
+        stages.persist(matching)
+    assert (stored(event).status, stored(event).attempts) == ("received", 0)
+    assert stored(event).due_at is not None
+
+
+def test_an_event_that_a_requirement_without_rules_matches_counts():
+    requirement(template(), "any")
+    assert len(deliver(fails(lms_learner(), 1))) == 1
+
+
+def test_a_rule_that_changed_since_is_kept_as_it_stood():
+    row = course_template()
+    deliver(passes(lms_learner(), 1))
+    rule = RequirementRule.objects.get(requirement__template=row, data_path="course.course_key")
+    rule.value = MATH
+    rule.save()
+    assert Fulfillment.objects.get().matched["rules"][1][2] == DEMO
+
+
+def cost_of(event) -> int:
+    [matching] = stages.evaluate(received(event))
+    with CaptureQueriesContext(connection) as captured:
+        stages.persist(matching)
+    assert stored(event).status == "processed"
+    return len(captured)
+
+
+def test_persisting_costs_as_many_queries_among_one_template_as_among_a_hundred():
+    row = template()
+    requirement(row, "math", ("is_passing", "eq", "true"), course(MATH))
+    costs = []
+    for number in (1, 9, 90):
+        many_templates(number)
+        costs.append(cost_of(passes(lms_learner(), 1, MATH)))
+    assert len(set(costs)) == 1
+    assert costs[0] < 25
+
+
+def test_an_event_that_changes_no_badge_costs_as_many_queries_for_one_template_as_for_a_hundred():
+    costs = []
+    for number in (1, 9, 90):
+        many_templates(number)
+        who = lms_learner()
+        deliver(passes(who, 1))
+        costs.append(cost_of(passes(who, 2)))
+    assert len(set(costs)) == 1
+
+
+def test_events_that_wait_are_due_until_they_are_persisted():
+    course_template()
+    ids = received(passes(lms_learner(), 1))
+    stages.evaluate(ids)
+    assert [event.pk for event in inbox.waiting(ids)] == ids

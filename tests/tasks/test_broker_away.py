@@ -1,0 +1,51 @@
+"""The broker away while workers run and events come in."""
+
+import os
+import signal
+
+import pytest
+from celery import Celery
+from pytest_celery import CeleryTestSetup
+
+from pipeline import nudges
+from tests.system.conditions import eventually
+from tests.tasks.nodes import BrokerNode
+from tests.tasks.school import School, nothing_waits, status
+
+
+def test_workers_go_on_after_a_restart_of_the_broker(celery_setup: CeleryTestSetup, school: School):
+    nudges.evaluate([school.passes()])
+    eventually(lambda: school.issued() == ["1"])
+    celery_setup.broker.restart()
+    nudges.evaluate([school.passes()])
+    eventually(nothing_waits)
+    assert school.issued() == ["1", "2"]
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_nudge_to_a_broker_that_is_down_is_logged_and_no_error(
+    celery_broker: BrokerNode, celery_setup_app: Celery, school: School, caplog: pytest.LogCaptureFixture,
+    connected: bool,
+):
+    if connected:
+        nudges.evaluate([school.passes()])
+    event = school.passes()
+    celery_broker.server.stop()
+    nudges.evaluate([event])
+    assert "The broker did not take 1 nudge(s) for evaluate" in caplog.text
+    assert status(event) == "received"
+
+
+@pytest.mark.timeout(60)
+def test_a_nudge_to_a_broker_that_hangs_is_given_up(
+    celery_broker: BrokerNode, celery_setup_app: Celery, school: School, caplog: pytest.LogCaptureFixture
+):
+    nudges.evaluate([school.passes()])
+    event = school.passes()
+    os.kill(celery_broker.server.pid, signal.SIGSTOP)
+    try:
+        nudges.evaluate([event])
+    finally:
+        os.kill(celery_broker.server.pid, signal.SIGCONT)
+    assert "The broker did not take 1 nudge(s) for evaluate" in caplog.text
+    assert status(event) == "received"

@@ -1,0 +1,74 @@
+"""Flower: behind a login, and neither secrets nor personal data behind that."""
+
+import pytest
+import requests
+from django.conf import settings
+from pytest_celery import CeleryTestSetup
+
+from pipeline import nudges
+from pipeline.embedded.redis import free_port
+from tests.system.conditions import eventually
+from tests.tasks.conftest import Start
+from tests.tasks.school import School, nothing_waits
+
+LOGIN = ("admin", "flower-password")
+PASSWORD = "redis-password"
+
+
+def test_flower_does_not_start_without_a_login(start: Start):
+    flower = start("flower", FLOWER_PORT=str(free_port()))
+    assert flower.wait(30) == 1
+    assert "FLOWER_BASIC_AUTH" in flower.output()
+    assert "Traceback" not in flower.output()
+
+
+@pytest.fixture
+def redis_password() -> str:
+    return PASSWORD
+
+
+@pytest.fixture
+def flower(celery_setup: CeleryTestSetup, start: Start) -> str:
+    """The URL of a Flower that watches workers which log in to Redis."""
+    port = free_port()
+    process = start("flower", FLOWER_PORT=str(port), FLOWER_BASIC_AUTH=":".join(LOGIN))
+    process.wait_for_output("Visit me at")
+    url = f"http://127.0.0.1:{port}"
+    eventually(lambda: len(fetched(f"{url}/api/workers?refresh=1").json()) == 2)
+    return url
+
+
+def fetched(url: str) -> requests.Response:
+    return requests.get(url, auth=LOGIN, timeout=20)
+
+
+def test_flower_shows_nothing_without_a_login(flower: str):
+    for path in ("/", "/tasks", "/api/workers", "/api/tasks"):
+        assert requests.get(flower + path, timeout=20).status_code == 401
+        assert requests.get(flower + path, auth=("admin", "wrong"), timeout=20).status_code == 401
+        assert fetched(flower + path).status_code == 200
+
+
+def test_flower_shows_neither_secrets_nor_personal_data(flower: str, celery_setup: CeleryTestSetup, school: School):
+    learner = school.learner()
+    event = school.passes(learner)
+    nudges.evaluate([event])
+    eventually(nothing_waits)
+    tasks = eventually(lambda: all_succeeded(flower))
+    workers = fetched(f"{flower}/api/workers").json()
+    pages = [
+        *(fetched(f"{flower}/task/{task}").text for task in tasks),
+        *(fetched(f"{flower}/worker/{worker}").text for worker in workers),
+        *(fetched(flower + path).text for path in ("/", "/tasks", "/broker", "/api/workers", "/api/tasks")),
+    ]
+    assert all(worker["conf"]["broker_url"] for worker in workers.values()), "no configuration is shown"
+    assert any(str(event) in page for page in pages), "no task is shown"
+    hidden = [learner.username, learner.email, *learner.name.split(), PASSWORD, school.academy.key, settings.SECRET_KEY]
+    assert [word for word in hidden for page in pages if word in page] == []
+
+
+def all_succeeded(flower: str) -> list[str]:
+    """The ids of the tasks that Flower saw, once they are one of each stage and done."""
+    tasks = fetched(f"{flower}/api/tasks").json()
+    done = {task["name"] for task in tasks.values() if task["state"] == "SUCCESS"}
+    return list(tasks) if done == {"evaluate", "persist", "issue", "emit"} else []
