@@ -83,4 +83,4 @@ def test_no_result_is_kept(celery_broker: BrokerNode, celery_worker_cluster: Cel
     eventually(lambda: celery_broker.taken() == 0)
     with celery_broker.container.client as redis:
         of_celery = re.compile(r"_kombu\.|unacked|.*\.pidbox|.*reply")
-        assert [key for key in redis.keys() if not of_celery.match(key)] == []
+        assert [key for key in redis.scan_iter() if not of_celery.match(key)] == []
