@@ -174,6 +174,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it; collectstatic may fill it or not
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
 

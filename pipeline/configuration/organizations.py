@@ -19,6 +19,8 @@ PROBE_INTERVAL = timedelta(seconds=60)
 """How often one call is let through for an organization whose key Credly refuses."""
 
 ENVIRONMENT_PREFIX = "env:"
+CIPHERTEXT_PREFIX = "gAAAAA"
+"""How every Fernet token begins (version byte and the high bytes of its time); the field hands out what it can't decrypt."""
 
 
 class KeyMissing(Exception):
@@ -44,6 +46,11 @@ def api_key(organization: Organization) -> str:
         stored = os.environ.get(name, "")
         if not stored:
             raise KeyMissing(f"The environment variable {name}, which holds this organization's API key, is not set.")
+    if stored.startswith(CIPHERTEXT_PREFIX):
+        raise KeyMissing(
+            "This organization's stored API key can't be decrypted: SECRET_KEY or SALT_KEY changed. Enter the key again, "
+            "or put the old SECRET_KEY into SECRET_KEY_FALLBACKS."
+        )
     if not stored:
         raise KeyMissing("This organization has no API key: add it in the admin, the badge file or CREDLY_ORGANIZATIONS.")
     return stored

@@ -12,8 +12,8 @@ from django.db.models import F, Model, Q
 from django.utils import timezone
 
 CLAIM_LASTS = timedelta(seconds=40)
-"""Longer than the calls that one claim makes (each ends in 20 s at the worst, two are made), short enough that work goes
-on within a minute after its worker was killed."""
+"""Longer than any one call (33 s at the worst: 3 to connect, 20 for the answer, 10 for its last piece), short enough that
+work goes on within a minute after its worker was killed.  Who makes several calls renews it before each that writes."""
 
 NUDGE_AGAIN_AFTER = timedelta(seconds=30)
 """How long housekeeping trusts that a nudged row is on its way through the queue."""
@@ -49,6 +49,12 @@ def take(row: Model, **seen_and_set: tuple[Any, Any]) -> uuid.UUID | None:
         )
     )
     return token if won else None
+
+
+def renew(row: Model, token: uuid.UUID) -> bool:
+    """Hold a claim for another `CLAIM_LASTS`; says whether it was still held.  May be repeated."""
+    mine = type(row)._default_manager.filter(pk=row.pk, claim=token)
+    return bool(mine.update(claimed_until=timezone.now() + CLAIM_LASTS))
 
 
 def due(model: type[Model], limit: int) -> list[int]:

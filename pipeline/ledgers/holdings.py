@@ -101,6 +101,11 @@ def claim(badge: Badge) -> Claim | None:
     return Claim(badge, token, step) if token else None
 
 
+def renew(claim: Claim) -> bool:
+    """Hold the claim for as long again, before a call that writes; says whether it was still held.  May be repeated."""
+    return claims.renew(claim.badge, claim.token)
+
+
 def held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Done:
     """Credly holds the badge.  Writes the `awarded` signal, once.  May be repeated."""
     badge = claim.badge

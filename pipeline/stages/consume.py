@@ -142,8 +142,9 @@ class InboxConsumer(EventBusConsumer):
 
 
 def default_consumer_name() -> str:
-    """A name unique to this process: Heroku's `DYNO`, honcho's `PS`, else host and process id."""
-    return os.environ.get("DYNO") or os.environ.get("PS") or f"{socket.gethostname()}.{os.getpid()}"
+    """A name unique to this process: Heroku's `DYNO`, foreman's `PS`, honcho's own name of it, else host and process id."""
+    named = (os.environ.get(variable) for variable in ("DYNO", "PS", "HONCHO_PROCESS_NAME"))
+    return next(filter(None, named), f"{socket.gethostname()}.{os.getpid()}")
 
 
 def _exit(line: str) -> NoReturn:

@@ -90,6 +90,8 @@ def _issue(client: CredlyClient, claim: Claim) -> Done:
     unissuable = _unissuable(claim.badge.learner)
     if unissuable:
         return holdings.failed(claim, unissuable)
+    if not holdings.renew(claim):
+        return Done()
     outcome = client.issue(_request(claim.badge))
     match outcome:
         case Confirmed(value=issued):
@@ -127,6 +129,8 @@ def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
 
 
 def _revoke(client: CredlyClient, claim: Claim) -> Done:
+    if not holdings.renew(claim):
+        return Done()
     outcome = client.revoke(_credly_id(claim), REVOCATION_REASON)
     match outcome:
         case Confirmed():

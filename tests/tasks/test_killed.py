@@ -65,7 +65,7 @@ def test_the_message_that_a_killed_worker_held_goes_to_another_after_the_visibil
     killed: UUID, celery_broker: BrokerNode, celery_setup_app: Celery, start_worker: StartWorker
 ):
     assert celery_broker.taken() == 1
-    start_worker("worker")
+    assert start_worker("worker").ready()
     with celery_broker.container.client as redis:
         timeout = celery_setup_app.conf.broker_transport_options["visibility_timeout"]
         [tag] = redis.zrange("unacked_index", 0, -1)

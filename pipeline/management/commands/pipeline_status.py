@@ -32,5 +32,5 @@ class Command(BaseCommand):
             self.stdout.write(f"Credly refuses the key of organization {refused['organization']} since {refused['since']}")
         waiting = status["oldest_waiting"]
         if waiting:
-            self.stdout.write(f"The longest waiting is a {waiting['kind']}, for {waiting['seconds']} s.")
+            self.stdout.write(f"Waiting longest: one {waiting['kind']}, for {waiting['seconds']} s.")
         self.stdout.write("Idle: nothing waits at any stage." if status["idle"] else "Working.")

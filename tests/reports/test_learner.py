@@ -1,0 +1,117 @@
+"""badge_status: why does, or doesn't, this learner hold a badge?"""
+
+import json
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from pipeline.ledgers import holdings
+from pipeline.models import Badge
+from pipeline.reports.learner import UnknownLearner, learner_status
+from tests.ledgers.builders import (
+    DEMO,
+    MATH,
+    PASSED,
+    claimed,
+    course,
+    course_template,
+    deliver,
+    fails,
+    lms_learner,
+    passes,
+    requirement,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def test_progress_names_each_requirement_and_the_event_that_decided_it():
+    row = course_template()
+    requirement(row, "math", PASSED, course(MATH))
+    who, event = lms_learner(), None
+    event = passes(who, 1, DEMO)
+    deliver(event)
+    status = learner_status(who.username)
+    [progress] = status["progress"]
+    assert (status["username"], status["badges"]) == (who.username, [])
+    assert (progress["template"], progress["complete"]) == (str(row.uuid), False)
+    assert [(each["id"], each["fulfilled"], each["event"]) for each in progress["requirements"]] == [
+        ("demo", True, str(event.id)), ("math", False, None)
+    ]
+
+
+def test_a_reset_requirement_names_the_event_that_reset_it():
+    course_template()
+    who = lms_learner()
+    failing = fails(who, 2)
+    deliver(passes(who, 1), failing)
+    [progress] = learner_status(who.username)["progress"]
+    [demo] = progress["requirements"]
+    assert (progress["complete"], demo["fulfilled"], demo["event"]) == (False, False, str(failing.id))
+
+
+def test_a_badge_shows_its_standing_and_what_credly_holds():
+    row = course_template()
+    who = lms_learner()
+    event = passes(who, 1)
+    deliver(event)
+    badge = Badge.objects.get()
+    [shown] = learner_status(who.username)["badges"]
+    assert (shown["template"], shown["uuid"], shown["standing"]) == (str(row.uuid), str(badge.uuid), "awarded")
+    assert (shown["credly"]["state"], shown["credly"]["id"], shown["credly"]["error"]) == ("none", None, None)
+    assert [(entry["what"], entry["event"]) for entry in shown["history"]] == [("awarded", str(event.id))]
+    holdings.held(claimed(badge), badge.uuid, holdings.CredlyState.PENDING, "issued")
+    [shown] = learner_status(who.username)["badges"]
+    assert (shown["credly"]["state"], shown["credly"]["id"]) == ("pending", str(badge.uuid))
+    assert [signal["state"] for signal in shown["signals"]] == ["pending"]
+
+
+def test_a_refused_badge_shows_credlys_words():
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    holdings.failed(claimed(Badge.objects.get()), "Credly says: archived")
+    [shown] = learner_status(who.username)["badges"]
+    assert (shown["credly"]["state"], shown["credly"]["error"]) == ("failed", "Credly says: archived")
+
+
+def test_of_two_who_used_one_username_the_newer_is_shown():
+    course_template()
+    former, present = lms_learner(username="dana"), lms_learner(username="dana")
+    deliver(passes(present, 2), fails(former, 1))
+    [progress] = learner_status("dana")["progress"]
+    assert progress["complete"]
+
+
+def test_a_learner_without_progress_is_unknown():
+    with pytest.raises(UnknownLearner, match="nobody"):
+        learner_status("nobody")
+    with pytest.raises(CommandError, match="nobody"):
+        call_command("badge_status", "--username", "nobody")
+
+
+def test_the_command_prints_one_json_object_and_nothing_else(capsys):
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    call_command("badge_status", "--username", who.username, "--json")
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == learner_status(who.username)
+    assert printed.err == ""
+
+
+def test_the_command_tells_people_what_is_fulfilled_and_what_happened(capsys):
+    row = course_template()
+    requirement(row, "math", PASSED, course(MATH), group="A")
+    row.requirements.update(group="A")
+    who = lms_learner()
+    event = passes(who, 1)
+    deliver(event)
+    holdings.failed(claimed(Badge.objects.get()), "Credly says: archived")
+    call_command("badge_status", "--username", who.username)
+    shown = capsys.readouterr().out
+    assert f"[x] demo (group A) by event {event.id}" in shown
+    assert "[ ] math (group A)" in shown
+    assert "awarded, Credly: failed" in shown
+    assert "Credly says: archived" in shown

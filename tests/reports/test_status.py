@@ -1,0 +1,159 @@
+"""pipeline_status: counts at every stage, and whether nothing is waiting anywhere."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from pipeline.bus.streams import StreamReader
+from pipeline.embedded.redis import RedisServer, free_port
+from pipeline.ledgers import holdings, outbox
+from pipeline.models import Badge, ConsumerGroup, Event, Organization, Signal
+from pipeline.reports.status import pipeline_status
+from tests.bus.examples import fields
+from tests.ledgers.builders import TOPIC, badge, claimed, held_badge, lms_learner, organization, passes, received
+
+pytestmark = pytest.mark.django_db
+
+GROUP = "credentials_dev"
+
+
+@pytest.fixture
+def bus(redis_server: RedisServer, settings):
+    """The topic's stream with our group on it, everything read."""
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = redis_server.url
+    settings.EVENT_BUS_TOPIC_PREFIX = "status"
+    reader = StreamReader(TOPIC, GROUP, "one")
+    reader._client.flushdb()
+    reader.ensure_group()
+    ConsumerGroup.objects.create(topic=TOPIC, group=GROUP)
+    yield reader
+    reader.close()
+
+
+def settle() -> None:
+    """Everything is done."""
+    Event.objects.update(status="processed", due_at=None)
+    Badge.objects.update(due_at=None)
+    Signal.objects.update(state="sent", due_at=None)
+
+
+def test_of_an_empty_pipeline_every_number_is_zero_and_it_is_idle(bus):
+    assert pipeline_status() == {
+        "events": {"received": 0, "processed": 0, "ignored": 0, "failed": 0},
+        "badges": {"awarded": 0, "revoked": 0},
+        "credly": {"pending": 0, "issued": 0, "revoked": 0, "failed": 0},
+        "signals": {"pending": 0, "sent": 0, "disabled": 0, "failed": 0},
+        "bus": {"unread": 0},
+        "keys_refused": [],
+        "oldest_waiting": None,
+        "idle": True,
+    }
+
+
+def test_events_badges_and_signals_are_counted_by_state(bus):
+    ids = received(*(passes(lms_learner(), minute) for minute in range(6)))
+    for status, some in (("processed", ids[:3]), ("ignored", ids[3:4]), ("failed", ids[4:5])):
+        Event.objects.filter(pk__in=some).update(status=status)
+    for state in ("pending", "accepted", "rejected", "revoked", "failed", "failed"):
+        badge(credly_state=state, standing="revoked" if state == "revoked" else "awarded", due_at=None)
+    badge(), badge(credly_state="issuing")
+    for state in ("sent", "sent", "failed", "disabled", "pending"):
+        [pk] = outbox.write(badge(due_at=None), outbox.AWARDED)
+        Signal.objects.filter(pk=pk).update(state=state)
+    status = pipeline_status()
+    assert status["events"] == {"received": 1, "processed": 3, "ignored": 1, "failed": 1}
+    assert status["badges"] == {"awarded": 12, "revoked": 1}
+    assert status["credly"] == {"pending": 2, "issued": 3, "revoked": 1, "failed": 2}
+    assert status["signals"] == {"pending": 1, "sent": 2, "disabled": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        lambda: received(passes(lms_learner(), 1)),
+        lambda: badge(),
+        lambda: badge(due_at=timezone.now() + timedelta(days=1)),
+        lambda: outbox.write(badge(due_at=None), outbox.AWARDED),
+    ],
+    ids=["event", "badge", "badge for tomorrow", "signal"],
+)
+def test_with_anything_waiting_at_any_stage_it_is_not_idle(bus, waiting):
+    assert pipeline_status()["idle"]
+    waiting()
+    assert not pipeline_status()["idle"]
+    assert pipeline_status()["oldest_waiting"] is not None
+    settle()
+    assert pipeline_status()["idle"]
+
+
+def test_a_badge_that_somebody_works_on_is_still_waiting(bus):
+    claim = claimed(badge())
+    assert not pipeline_status()["idle"]
+    holdings.failed(claim, "refused")
+    assert pipeline_status()["idle"]
+
+
+def test_failed_work_is_done_for_now_but_what_will_be_retried_is_never_failed(bus):
+    claim = claimed(badge())
+    holdings.postponed(claim, holdings.CredlyState.NONE, "unavailable")
+    assert pipeline_status()["credly"] == {"pending": 1, "issued": 0, "revoked": 0, "failed": 0}
+
+
+def test_with_messages_on_the_bus_it_is_not_idle_until_they_are_acknowledged(bus):
+    bus._client.xadd(bus.stream, fields())
+    bus._client.xadd(bus.stream, fields())
+    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 2}, False)
+    entries = bus.read()
+    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 2}, False)
+    bus.acknowledge([entry_id for entry_id, _ in entries])
+    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 0}, True)
+
+
+def test_while_the_bus_does_not_answer_it_is_not_idle(bus, settings):
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = f"redis://127.0.0.1:{free_port()}/0"
+    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": None}, False)
+
+
+def test_the_longest_waiting_is_named_with_its_age(bus):
+    received(passes(lms_learner(), 1))
+    row = badge()
+    hour_ago = timezone.now() - timedelta(hours=1)
+    Badge.objects.update(created_at=hour_ago)
+    oldest = pipeline_status()["oldest_waiting"]
+    assert oldest["kind"] == "badge"
+    assert 3600 <= oldest["seconds"] < 3660
+    Badge.objects.filter(pk=row.pk).update(due_at=None)
+    assert pipeline_status()["oldest_waiting"]["kind"] == "event"
+
+
+def test_an_organization_whose_key_is_refused_is_named(bus):
+    organization()
+    refused = organization(key_refused_since=timezone.now())
+    assert [row["organization"] for row in pipeline_status()["keys_refused"]] == [str(refused.uuid)]
+    Organization.objects.update(key_refused_since=None)
+    assert pipeline_status()["keys_refused"] == []
+
+
+def test_the_command_prints_one_json_object_and_nothing_else(bus, capsys):
+    held_badge()
+    call_command("pipeline_status", "--json")
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == json.loads(json.dumps(pipeline_status()))
+    assert printed.err == ""
+
+
+def test_the_command_tells_people_what_waits_and_which_key_is_refused(bus, settings, capsys):
+    refused = organization(key_refused_since=timezone.now())
+    badge()
+    call_command("pipeline_status")
+    shown = capsys.readouterr().out
+    assert f"refuses the key of organization {refused.uuid}" in shown
+    assert "The longest waiting is a badge" in shown
+    assert "Idle" not in shown
+    settle()
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = f"redis://127.0.0.1:{free_port()}/0"
+    call_command("pipeline_status")
+    assert "does not answer" in capsys.readouterr().out
