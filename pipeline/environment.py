@@ -7,7 +7,7 @@ was found and says what is allowed: the person who starts the process needs that
 import copy
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +41,7 @@ class Environment:
         self._variables = variables
         self._file = file
         self._file_name = file_name
+        self._looked_up: set[str] = set()
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> "Environment":
@@ -95,6 +96,7 @@ class Environment:
 
     def mapping(self, name: str, default: Mapping[str, Any]) -> dict[str, Any]:
         """The file's mapping of that name merged over the default, level by level."""
+        self._looked_up.add(name)
         override = self._file.get(name)
         if override is None:
             return copy.deepcopy(dict(default))
@@ -102,14 +104,15 @@ class Environment:
             raise self._refusal(f"{name} in {self._file_name}", override, "a mapping")
         return merged(default, override)
 
-    def others(self, known: Collection[str]) -> dict[str, Any]:
-        """The file's settings that are none of `known`: they are Django's or a library's, and taken as they are."""
-        return {name: value for name, value in self._file.items() if name not in known}
+    def others(self) -> dict[str, Any]:
+        """The file's settings that were not looked up: they are Django's or a library's, and taken as they are."""
+        return {name: value for name, value in self._file.items() if name not in self._looked_up}
 
     def _read(
         self, name: str, default: Any, convert: Callable[[Any], Any], allowed: str, *, secret: bool = False
     ) -> Any:
         """The first layer that has the setting decides; its value goes through `convert`."""
+        self._looked_up.add(name)
         layers = ((self._variables, name), (self._file, f"{name} in {self._file_name}"))
         for layer, label in layers:
             value = layer.get(name)
@@ -185,6 +188,7 @@ def _words(value: Any) -> list[str]:
 
 def _url(value: Any, schemes: tuple[str, ...]) -> str:
     text = _text(value)
-    if urlsplit(text).scheme not in schemes:
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or parts.port == 0:  # `port` raises ValueError where it is no number
         raise ValueError("not such a URL")
     return text

@@ -78,9 +78,14 @@ def _database(environment: Environment) -> dict[str, Any]:
 def _badges_config(environment: Environment) -> dict[str, Any]:
     """`BADGES_CONFIG` of the file over the defaults, then the `CREDLY_*` variables over its `credly` part."""
     config = environment.mapping("BADGES_CONFIG", BADGES_CONFIG_DEFAULTS)
+    for part in ("credly", "rules"):
+        if not isinstance(config[part], dict):
+            raise ConfigurationError(f"BADGES_CONFIG.{part}: {config[part]!r} is not allowed; it must be a mapping")
     credly = config["credly"]
+    from_file = Environment({}, credly, "BADGES_CONFIG.credly")
     for key in CREDLY_URLS:
-        credly[key] = environment.url(key, credly[key], ("https", "http"), secret=False)
+        default = from_file.url(key, BADGES_CONFIG_DEFAULTS["credly"][key], ("https", "http"), secret=False)
+        credly[key] = environment.url(key, default, ("https", "http"), secret=False)
         if not credly[key].endswith("/"):
             credly[key] += "/"
     if not isinstance(credly["USE_SANDBOX"], bool):
@@ -89,12 +94,12 @@ def _badges_config(environment: Environment) -> dict[str, Any]:
         )
     credly["USE_SANDBOX"] = environment.boolean("CREDLY_USE_SANDBOX", credly["USE_SANDBOX"])
     try:
-        from_file = keys_by_organization(credly["ORGANIZATIONS"])
+        keys = keys_by_organization(credly["ORGANIZATIONS"])
     except (ValueError, TypeError):
         raise ConfigurationError(
             "BADGES_CONFIG.credly.ORGANIZATIONS must be a mapping of organization UUID to API key"
         ) from None
-    credly["ORGANIZATIONS"] = {**from_file, **environment.keys_by_organization("CREDLY_ORGANIZATIONS")}
+    credly["ORGANIZATIONS"] = {**keys, **environment.keys_by_organization("CREDLY_ORGANIZATIONS")}
     for path, value in (("events", config["events"]), ("rules.ignored_keypaths", config["rules"]["ignored_keypaths"])):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ConfigurationError(f"BADGES_CONFIG.{path}: {value!r} is not allowed; it must be a list of texts")
@@ -190,4 +195,4 @@ LOGGING = {
     "loggers": {"openedx_events": {"level": "WARNING"}},
 }
 
-globals().update(_environment.others(known=globals().keys()))
+globals().update(_environment.others())

@@ -3,9 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
 
 from pipeline.embedded.redis import RedisServer
 from tests.credly.emulated_credly import Academy, EmulatedCredly, running_emulator
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, as in production: in memory, threads do not wait for each other but fail with "locked"."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Min
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -38,7 +39,8 @@ def pipeline_status() -> dict[str, Any]:
     credly_states = _counts(Badge, "credly_state", CredlyState.values)
     signals = _counts(Signal, "state", SignalState.values)
     # Once more, for the signals that were put on the bus meanwhile: we read that topic too.
-    unread = None if unread is None else _unread()
+    again = _unread()
+    unread = None if unread is None or again is None else max(unread, again)
     credly = {
         "pending": pending,
         "issued": sum(credly_states[state] for state in HELD),
@@ -63,8 +65,10 @@ def _counts(model: Any, field: str, values: Iterable[str]) -> dict[str, int]:
 
 
 def _unread() -> int | None:
+    """Before the first consumer has made itself known, everything on the badges topic waits for it."""
+    ours = list(ConsumerGroup.objects.values_list("topic", "group")) or [(settings.BADGES_TOPIC, "")]
     try:
-        return sum(streams.unread(group.topic, group.group) for group in ConsumerGroup.objects.all())
+        return sum(streams.unread(topic, group) for topic, group in ours)
     except RedisError:
         return None
 

@@ -32,13 +32,14 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     matching: list[uuid.UUID] = []
     ignored: list[uuid.UUID] = []
     for event in inbox.waiting(events):
-        if event.type not in subscribed:
-            ignored.append(event.id)
-            continue
         try:
-            check(event)
-            matches = configuration.ruleset.match(event.type, event.payload)
-            (matching if matches else ignored).append(event.id)
+            event_type = learner_event_type(event)
+            if event_type.name in subscribed:
+                check(event, event_type)
+                matches = configuration.ruleset.match(event.type, event.payload)
+                (matching if matches else ignored).append(event.id)
+            else:
+                ignored.append(event.id)
         except Refused as refusal:
             inbox.refuse(event.id, str(refusal))
         except Exception as error:  # noqa: BLE001 - one bad event must not hold back its neighbours
@@ -47,11 +48,23 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     return matching
 
 
-def check(event: Event) -> None:
+def learner_event_type(event: Event) -> catalogue.EventType:
+    """The event's type, if events of that type tell about a learner.
+
+    Raises:
+        Refused: they do not, and so have no place on the badges topic.
+    """
+    event_type = catalogue.event_type(event.type)
+    if event_type is None:
+        raise Refused(f"Events of type {event.type} carry no UserData, so there is no learner to find.")
+    return event_type
+
+
+def check(event: Event, event_type: catalogue.EventType) -> None:
     """Return if the event, of a type that somebody subscribed to, can take part.
 
     Raises:
-        Refused: nobody can be found in it, or its time lies in the future.
+        Refused: its time lies in the future, or nobody can be found in it.
     """
     if event.time > timezone.now() + CLOCK_SKEW:
         raise Refused(
@@ -59,6 +72,5 @@ def check(event: Event) -> None:
             "it. Redrive the event once that time has come."
         )
     if catalogue.user_of(event.type, event.payload) is None:
-        event_type = catalogue.event_types()[event.type]
         place = ".".join(filter(None, (event_type.payload_name, event_type.user_path)))
         raise Refused(f"Its UserData (at {place}) is missing or malformed, so there is no learner to find.")

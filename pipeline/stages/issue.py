@@ -35,8 +35,8 @@ LATE_EFFECT = timedelta(seconds=10)
 
 EARLIER_CYCLE_WAIT = timedelta(seconds=10)
 KEY_MISSING_WAIT = timedelta(minutes=1)
-MOST_DUPLICATES = 5
-"""How often to look for a badge that Credly calls a duplicate but does not show."""
+SHOWN_WITHIN = timedelta(seconds=30)
+"""After this we look once more for a badge that Credly calls a duplicate but does not show."""
 
 REVOCATION_REASON = "The requirements of this badge are no longer fulfilled."
 NAME_LENGTH = 100
@@ -109,8 +109,9 @@ def _adopt_duplicate(client: CredlyClient, claim: Claim, message: str) -> Done:
         return _not_done(claim, found, before=CredlyState.ISSUING)
     if found.value is not None:
         return _held(claim, found.value, "adopted")
-    if claim.badge.attempts + 1 < MOST_DUPLICATES:
-        return holdings.postponed(claim, CredlyState.ISSUING, f"Credly says: {message}; but shows no such badge.")
+    not_shown = f"Credly says: {message}; but shows no such badge."
+    if claim.badge.error != not_shown:
+        return holdings.postponed(claim, CredlyState.ISSUING, not_shown, timezone.now() + SHOWN_WITHIN)
     return holdings.failed(claim, f"Credly says: {message}; but shows no live badge that could be this learner's.")
 
 

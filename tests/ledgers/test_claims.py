@@ -1,21 +1,17 @@
 """Claims: one worker at a time, and nobody for long."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from pipeline.ledgers import claims
 from pipeline.models import Badge, CredlyState
 from tests.ledgers.builders import badge, ended_claim
+from tests.ledgers.races import AT_ONCE, race
 
 pytestmark = pytest.mark.django_db
-
-AT_ONCE = 8
-
 
 def reread(row: Badge) -> Badge:
     return Badge.objects.get(pk=row.pk)
@@ -58,6 +54,18 @@ def test_the_claim_of_a_dead_worker_ends_by_itself():
     assert second != first
 
 
+def test_a_claim_can_be_renewed_by_who_still_holds_it():
+    row = badge()
+    first = claims.take(row)
+    ended_claim(row)
+    assert claims.renew(row, first)
+    assert claims.take(row) is None
+    ended_claim(row)
+    second = claims.take(row)
+    assert not claims.renew(row, first)
+    assert claims.renew(row, second)
+
+
 def test_a_row_is_named_once_and_again_when_its_nudge_got_lost():
     row = badge()
     assert claims.due(Badge, 10) == [row.pk]
@@ -88,21 +96,6 @@ def test_waits_double_with_jitter_up_to_a_limit():
 
 def test_many_that_failed_together_do_not_come_back_together():
     assert len({claims.wait(5) for _ in range(50)}) > 40
-
-
-def race(work) -> list:
-    """What `AT_ONCE` threads, started together, each with a connection of its own, got from the work."""
-    together = Barrier(AT_ONCE)
-
-    def run(_):
-        try:
-            together.wait()
-            return work()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        return list(threads.map(run, range(AT_ONCE)))
 
 
 @pytest.mark.django_db(transaction=True)

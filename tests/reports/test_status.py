@@ -11,6 +11,7 @@ from pipeline.bus.streams import StreamReader
 from pipeline.embedded.redis import RedisServer, free_port
 from pipeline.ledgers import holdings, outbox
 from pipeline.models import Badge, ConsumerGroup, Event, Organization, Signal
+from pipeline.reports import status
 from pipeline.reports.status import pipeline_status
 from tests.bus.examples import fields
 from tests.ledgers.builders import TOPIC, badge, claimed, held_badge, lms_learner, organization, passes, received
@@ -55,19 +56,19 @@ def test_of_an_empty_pipeline_every_number_is_zero_and_it_is_idle(bus):
 
 def test_events_badges_and_signals_are_counted_by_state(bus):
     ids = received(*(passes(lms_learner(), minute) for minute in range(6)))
-    for status, some in (("processed", ids[:3]), ("ignored", ids[3:4]), ("failed", ids[4:5])):
-        Event.objects.filter(pk__in=some).update(status=status)
+    for ended, some in (("processed", ids[:3]), ("ignored", ids[3:4]), ("failed", ids[4:5])):
+        Event.objects.filter(pk__in=some).update(status=ended)
     for state in ("pending", "accepted", "rejected", "revoked", "failed", "failed"):
         badge(credly_state=state, standing="revoked" if state == "revoked" else "awarded", due_at=None)
     badge(), badge(credly_state="issuing")
     for state in ("sent", "sent", "failed", "disabled", "pending"):
         [pk] = outbox.write(badge(due_at=None), outbox.AWARDED)
         Signal.objects.filter(pk=pk).update(state=state)
-    status = pipeline_status()
-    assert status["events"] == {"received": 1, "processed": 3, "ignored": 1, "failed": 1}
-    assert status["badges"] == {"awarded": 12, "revoked": 1}
-    assert status["credly"] == {"pending": 2, "issued": 3, "revoked": 1, "failed": 2}
-    assert status["signals"] == {"pending": 1, "sent": 2, "disabled": 1, "failed": 1}
+    shown = pipeline_status()
+    assert shown["events"] == {"received": 1, "processed": 3, "ignored": 1, "failed": 1}
+    assert shown["badges"] == {"awarded": 12, "revoked": 1}
+    assert shown["credly"] == {"pending": 2, "issued": 3, "revoked": 1, "failed": 2}
+    assert shown["signals"] == {"pending": 1, "sent": 2, "disabled": 1, "failed": 1}
 
 
 @pytest.mark.parametrize(
@@ -112,9 +113,33 @@ def test_with_messages_on_the_bus_it_is_not_idle_until_they_are_acknowledged(bus
     assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 0}, True)
 
 
+def test_before_any_consumer_started_whatever_is_on_the_bus_waits(bus):
+    ConsumerGroup.objects.all().delete()
+    assert pipeline_status()["idle"]
+    bus._client.xadd(bus.stream, fields())
+    bus._client.xgroup_destroy(bus.stream, GROUP)
+    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 1}, False)
+
+
 def test_while_the_bus_does_not_answer_it_is_not_idle(bus, settings):
     settings.EVENT_BUS_REDIS_CONNECTION_URL = f"redis://127.0.0.1:{free_port()}/0"
     assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": None}, False)
+
+
+def test_a_message_that_is_stored_while_the_counts_are_read_is_seen(bus, monkeypatch):
+    """It is neither among the events, which were counted before, nor on the bus, which is asked again after."""
+    bus._client.xadd(bus.stream, fields())
+    counts = status._counts
+
+    def stored_right_after(model, *arguments):
+        counted = counts(model, *arguments)
+        if model is Event:
+            received(passes(lms_learner(), 1))
+            bus.acknowledge([entry_id for entry_id, _ in bus.read()])
+        return counted
+
+    monkeypatch.setattr(status, "_counts", stored_right_after)
+    assert not pipeline_status()["idle"]
 
 
 def test_the_longest_waiting_is_named_with_its_age(bus):
@@ -151,7 +176,7 @@ def test_the_command_tells_people_what_waits_and_which_key_is_refused(bus, setti
     call_command("pipeline_status")
     shown = capsys.readouterr().out
     assert f"refuses the key of organization {refused.uuid}" in shown
-    assert "The longest waiting is a badge" in shown
+    assert "Waiting longest: one badge" in shown
     assert "Idle" not in shown
     settle()
     settings.EVENT_BUS_REDIS_CONNECTION_URL = f"redis://127.0.0.1:{free_port()}/0"

@@ -9,8 +9,8 @@ from openedx_events.event_bus import get_producer
 from redis import Redis
 
 from pipeline import stages
-from pipeline.credly.client import CredlyClient, Limits, pooled_session
 from pipeline.configuration import organizations
+from pipeline.credly.client import CredlyClient, Limits, pooled_session
 from pipeline.embedded.redis import RedisServer
 from pipeline.ledgers.holdings import Done
 from pipeline.models import Badge, Organization, Template

@@ -101,7 +101,7 @@ def test_while_the_bus_is_away_a_signal_waits_and_is_sent_later_with_its_id(bus,
 
 def test_a_producer_that_cannot_be_loaded_does_not_swallow_a_signal(bus, settings, signal):
     settings.EVENT_BUS_PRODUCER = "no.such.producer"
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="EVENT_BUS_PRODUCER"):
         stages.emit(signal.pk)
     assert reread(signal).state == "pending"
 

@@ -97,13 +97,13 @@ def test_a_type_that_badges_do_not_subscribe_to_is_ignored_although_a_requiremen
 
 
 @pytest.mark.parametrize("type_name", ["org.openedx.content_authoring.course.catalog_info.changed.v1", "com.example.v1"])
-def test_a_type_without_a_learner_that_nobody_subscribed_to_is_ignored(type_name):
-    """The topic is shared: what others publish there is no failure."""
+def test_an_event_of_a_type_without_a_learner_is_refused_with_a_reason(type_name):
     course_template()
     event = without_user()
     inbox.store([message(event, type=type_name)], TOPIC)
     assert stages.evaluate([event.id]) == []
-    assert stored(event).status == "ignored"
+    assert stored(event).status == "failed"
+    assert stored(event).error == f"Events of type {type_name} carry no UserData, so there is no learner to find."
 
 
 def test_an_event_without_its_user_is_refused_with_the_place_where_it_should_be():

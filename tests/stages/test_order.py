@@ -65,8 +65,8 @@ def plans(draw: st.DrawFn) -> Plan:
     subsets = st.frozensets(st.integers(0, number - 1), min_size=1)
     penalties = [(draw(types), draw(subsets), draw(resetting)) for _ in range(draw(st.sampled_from([0, 1, 1, 2])))]
     return Plan(
-        [(kind, group, given[:1] if kind == CCX_PASSING else given) for kind, group, given in requirements],
-        [(kind, which, given[:1] if kind == CCX_PASSING else given) for kind, which, given in penalties],
+        [(kind, group, seen[:1] if kind == CCX_PASSING else seen) for kind, group, seen in requirements],
+        [(kind, which, seen[:1] if kind == CCX_PASSING else seen) for kind, which, seen in penalties],
     )
 
 
@@ -96,21 +96,21 @@ def configure(organization: Organization, plan: Plan, *, reaward: bool, uuid: st
     """Write the template's rows; returns it as the oracle wants it."""
     row = builders.template(organization, uuid=uuid or uuid4(), reaward=reaward)
     made = [
-        builders.requirement(row, f"requirement-{number}", *given, type=kind, group=group)
-        for number, (kind, group, given) in enumerate(plan.requirements)
+        builders.requirement(row, f"requirement-{number}", *seen, type=kind, group=group)
+        for number, (kind, group, seen) in enumerate(plan.requirements)
     ]
-    for number, (kind, which, given) in enumerate(plan.penalties):
-        builders.penalty(row, f"penalty-{number}", [made[each] for each in which], *given, type=kind)
+    for number, (kind, which, seen) in enumerate(plan.penalties):
+        builders.penalty(row, f"penalty-{number}", [made[each] for each in which], *seen, type=kind)
     return rules.Template(
         id=row.pk,
         requirements=tuple(
-            rules.Requirement(each.pk, row.pk, kind, group or None, tuple(rules.Rule(*rule) for rule in given))
-            for each, (kind, group, given) in zip(made, plan.requirements, strict=True)
+            rules.Requirement(each.pk, row.pk, kind, group or None, tuple(rules.Rule(*rule) for rule in seen))
+            for each, (kind, group, seen) in zip(made, plan.requirements, strict=True)
         ),
         penalties=tuple(
             rules.Penalty(number, row.pk, kind, frozenset(made[each].pk for each in which),
-                          tuple(rules.Rule(*rule) for rule in given))
-            for number, (kind, which, given) in enumerate(plan.penalties)
+                          tuple(rules.Rule(*rule) for rule in seen))
+            for number, (kind, which, seen) in enumerate(plan.penalties)
         ),
         reaward=reaward,
     )
@@ -249,8 +249,8 @@ def play(site: Site, data: st.DataObject, delivered: list[LmsEvent]) -> None:
         deliver(event)
         for _ in range(data.draw(st.integers(0, 2), label="steps")):
             fault = data.draw(st.sampled_from([None, None, "reset-after-success", "reset-before", "429"]), label="fault")
-            if fault:
-                site.fault(fault, method=data.draw(st.sampled_from(["POST", "PUT"]), label="method"))
+            for method in ("POST", "PUT") if fault else ():
+                site.fault(fault, method=method)
             issue_due(newest_first=data.draw(st.booleans(), label="newest first"))
             site.heal()
             held = live_at_credly(site)

@@ -42,7 +42,7 @@ class School:
 
     def message(self, learner: LmsLearner | None = None, **changes: Any) -> DecodedMessage:
         event = passing_event(learner or self.learner(), COURSE, True, START)
-        fields = {
+        fields: dict[str, Any] = {
             "id": event.id, "type": event.type, "time": event.time, "source": "openedx/lms/web", "minorversion": 0,
             "payload": event.payload, "position": "1-0",
         }

@@ -37,6 +37,7 @@ def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
     with writes_blocked():
         nudges.persist(events)
         eventually(lambda: len(worker.active("persist")) == 2)
+        eventually(lambda: celery_broker.taken() == 5)
         assert stopped_in_time(worker)
         assert (celery_broker.waiting("persist"), celery_broker.taken()) == (5, 0)
     start_worker("worker")
@@ -53,6 +54,7 @@ def test_a_worker_that_waits_for_credly_ends_in_time_and_each_badge_is_issued_on
     events = school.store([school.message() for _ in range(6)])
     nudges.evaluate(events)
     eventually(lambda: len(school.calls("POST")) == 4)
+    eventually(lambda: (celery_broker.waiting("issue"), celery_broker.taken()) == (2, 4))
     assert stopped_in_time(credly)
     assert (celery_broker.waiting("issue"), celery_broker.taken()) == (6, 0)
     start_worker("credly")

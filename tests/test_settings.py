@@ -1,0 +1,292 @@
+"""The settings as a process finds them: what it starts with, and the one line it ends with."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+ORGANIZATION = "7d1b0f5e-2a44-4c0f-8e0c-5b1d8f6c9a02"
+CELERY = [str(Path(sys.executable).parent / "celery"), "-A", "pipeline"]
+MANAGE = [sys.executable, "manage.py"]
+SECRET = "s3cret-value"
+
+
+def environment(folder: Path, variables: dict[str, str], file: object = None) -> dict[str, str]:
+    """A process's whole environment: nothing of ours gets in."""
+    given = {"PATH": os.environ["PATH"], "DEBUG": "true", "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"} | variables
+    if file is not None:
+        path = folder / "badges.yaml"
+        path.write_text(file if isinstance(file, str) else yaml.safe_dump(file))
+        given["BADGES_CFG"] = str(path)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(*command: str, file: object = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=ROOT, env=environment(tmp_path, variables, file),
+            capture_output=True, text=True, timeout=60, check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def read(run):
+    def read(expression: str, file: object = None, **variables: str) -> object:
+        """What a process with these settings says of an expression about `settings`."""
+        code = f"import json; from pipeline import settings; print(json.dumps({expression}, default=str))"
+        ran = run(sys.executable, "-c", code, file=file, **variables)
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+    return read
+
+
+def test_the_defaults_are_those_of_the_contract(read):
+    expression = (
+        "[settings.BADGES_ENABLED, settings.REDIS_URL, settings.CELERY_BROKER_URL, "
+        "settings.EVENT_BUS_REDIS_CONNECTION_URL, settings.EVENT_BUS_TOPIC_PREFIX, settings.BADGES_CONFIG['events'], "
+        "settings.BADGES_CONFIG['credly']['USE_SANDBOX'], settings.DATABASES['default']['NAME']]"
+    )
+    local = "redis://localhost:6379/0"
+    assert read(expression, DATABASE_URL=None) == [
+        False, local, local, local, "",
+        [
+            "org.openedx.learning.course.passing.status.updated.v1",
+            "org.openedx.learning.ccx.course.passing.status.updated.v1",
+        ],
+        False, str(ROOT / "var" / "db.sqlite3"),
+    ]
+
+
+def test_broker_and_bus_follow_the_redis_url_unless_they_have_their_own(read):
+    urls = "[settings.CELERY_BROKER_URL, settings.EVENT_BUS_REDIS_CONNECTION_URL]"
+    assert read(urls, REDIS_URL="redis://one/1") == ["redis://one/1", "redis://one/1"]
+    own = {"CELERY_BROKER_URL": "amqp://two", "EVENT_BUS_REDIS_CONNECTION_URL": "rediss://three/3"}
+    assert read(urls, REDIS_URL="redis://one/1", **own) == ["amqp://two", "rediss://three/3"]
+
+
+def test_the_environment_comes_before_the_file(read):
+    file = {"BADGES_ENABLED": True, "EVENT_BUS_TOPIC_PREFIX": "file", "REDIS_URL": "redis://file"}
+    expression = "[settings.BADGES_ENABLED, settings.EVENT_BUS_TOPIC_PREFIX, settings.REDIS_URL]"
+    assert read(expression, file=file) == [True, "file", "redis://file"]
+    assert read(expression, file=file, BADGES_ENABLED="false", EVENT_BUS_TOPIC_PREFIX="env") == [
+        False, "env", "redis://file"
+    ]
+
+
+def test_nested_settings_of_the_file_are_laid_over_the_defaults(read):
+    file = {
+        "BADGES_CONFIG": {"credly": {"CREDLY_API_BASE_URL": "https://proxy.example/v1"}, "events": ["one.v1"]},
+        "EVENT_BUS_PRODUCER_CONFIG": {
+            "org.openedx.learning.badge.awarded.v1": {"learning-badges-lifecycle": {"enabled": False}}
+        },
+    }
+    config, producer = read("[settings.BADGES_CONFIG, settings.EVENT_BUS_PRODUCER_CONFIG]", file=file)
+    assert config["events"] == ["one.v1"]
+    assert config["credly"]["CREDLY_API_BASE_URL"] == "https://proxy.example/v1/"
+    assert config["credly"]["CREDLY_SANDBOX_API_BASE_URL"] == "https://sandbox-api.credly.com/v1/"
+    assert "user.pii.email" in config["rules"]["ignored_keypaths"]
+    awarded, revoked = (
+        producer[f"org.openedx.learning.badge.{kind}.v1"]["learning-badges-lifecycle"] for kind in ("awarded", "revoked")
+    )
+    assert awarded == {"event_key_field": "badge.uuid", "enabled": False}
+    assert revoked == {"event_key_field": "badge.uuid", "enabled": True}
+
+
+def test_variables_override_the_credly_part_of_the_file(read):
+    file = {
+        "BADGES_CONFIG": {
+            "credly": {"CREDLY_BASE_URL": "https://file/", "USE_SANDBOX": True, "ORGANIZATIONS": {ORGANIZATION: "file"}}
+        }
+    }
+    assert read("settings.BADGES_CONFIG['credly']", file=file)["USE_SANDBOX"] is True
+    other = "0" * 32
+    credly = read(
+        "settings.BADGES_CONFIG['credly']", file=file, CREDLY_BASE_URL="https://variable", CREDLY_USE_SANDBOX="false",
+        CREDLY_SANDBOX_API_BASE_URL="http://127.0.0.1:9/v1", CREDLY_ORGANIZATIONS=json.dumps({other: "variable"}),
+    )
+    assert credly["CREDLY_BASE_URL"] == "https://variable/"
+    assert credly["CREDLY_SANDBOX_API_BASE_URL"] == "http://127.0.0.1:9/v1/"
+    assert credly["USE_SANDBOX"] is False
+    assert credly["ORGANIZATIONS"] == {ORGANIZATION: "file", "00000000-0000-0000-0000-000000000000": "variable"}
+
+
+def test_the_sandbox_switch_picks_the_sandboxs_api(settings):
+    from pipeline.configuration.organizations import api_base_url
+
+    config = settings.BADGES_CONFIG
+    for sandbox, url in ((False, "https://api.credly.com/v1/"), (True, "https://sandbox-api.credly.com/v1/")):
+        settings.BADGES_CONFIG = config | {"credly": config["credly"] | {"USE_SANDBOX": sandbox}}
+        assert api_base_url() == url
+
+
+def test_sqlite_is_told_to_let_several_processes_write(read, tmp_path):
+    database = read("settings.DATABASES['default']")
+    assert database["NAME"] == str(tmp_path / "db.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert database["OPTIONS"]["timeout"] >= 10
+    assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
+
+
+def test_the_folder_of_an_sqlite_file_is_made_also_one_with_a_space(read, tmp_path):
+    file = tmp_path / "a folder" / "db.sqlite3"
+    assert read("settings.DATABASES['default']['NAME']", DATABASE_URL=f"sqlite:///{file}") == str(file)
+    assert file.parent.is_dir()
+
+
+@pytest.mark.parametrize("url", ["postgres://u:p@h:5/name", "mysql://u:p@h:5/name"])
+def test_other_databases_keep_their_own_options(read, url):
+    database = read("settings.DATABASES['default']", DATABASE_URL=url)
+    assert (database["NAME"], database["HOST"], database["PORT"], database["USER"]) == ("name", "h", 5, "u")
+    assert "init_command" not in database.get("OPTIONS", {})
+
+
+def test_a_setting_of_django_may_stand_in_the_file(read):
+    assert read("settings.EMAIL_HOST", file={"EMAIL_HOST": "mail.example"}) == "mail.example"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TIME_ZONE", "Europe/Kyiv"), ("DATABASES", {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "x"}})],
+)
+def test_a_setting_that_has_a_default_here_may_stand_in_the_file(read, name, value):
+    assert read(f"settings.{name}", file={name: value}) == value
+
+
+BAD_VARIABLES = [
+    ("DEBUG", "maybe"),
+    ("BADGES_ENABLED", "2"),
+    ("DATABASE_URL", f"oracle://u:{SECRET}@h/name"),
+    ("DATABASE_URL", f"postgres://u:{SECRET}@h:port/name"),
+    ("REDIS_URL", f"http://:{SECRET}@h"),
+    ("REDIS_URL", "localhost:6379"),
+    ("REDIS_URL", f"redis://:{SECRET}@localhost:port/0"),
+    ("CELERY_BROKER_URL", f"sqs://{SECRET}"),
+    ("EVENT_BUS_REDIS_CONNECTION_URL", f"amqp://{SECRET}"),
+    ("EVENT_BUS_REDIS_STREAM_MAX_LEN", "-5"),
+    ("EVENT_BUS_REDIS_STREAM_MAX_LEN", "many"),
+    ("CREDLY_USE_SANDBOX", "perhaps"),
+    ("CREDLY_BASE_URL", "credly.com"),
+    ("CREDLY_API_BASE_URL", "ftp://credly.com"),
+    ("CREDLY_SANDBOX_BASE_URL", "sandbox"),
+    ("CREDLY_SANDBOX_API_BASE_URL", "//sandbox"),
+    ("CREDLY_ORGANIZATIONS", SECRET),
+    ("CREDLY_ORGANIZATIONS", f'{{"academy": "{SECRET}"}}'),
+    ("CREDLY_ORGANIZATIONS", f'["{SECRET}"]'),
+    ("BADGES_CFG", "/no/such/file.yaml"),
+]
+
+
+def assert_one_line(ran: subprocess.CompletedProcess[str], *names: str) -> None:
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    [line] = ran.stderr.splitlines()
+    assert line.startswith("Configuration error: ")
+    assert all(name in line for name in names)
+    assert SECRET not in line
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VARIABLES)
+def test_a_bad_variable_stops_the_start_with_one_line_that_names_it(run, name, value):
+    assert_one_line(run(*MANAGE, "check", **{name: value}), name)
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ({"BADGES_ENABLED": "perhaps"}, "BADGES_ENABLED"),
+        ({"BADGES_CONFIG": ["events"]}, "BADGES_CONFIG"),
+        ({"BADGES_CONFIG": {"credly": "sandbox"}}, "BADGES_CONFIG.credly"),
+        ({"BADGES_CONFIG": {"credly": None}}, "BADGES_CONFIG.credly"),
+        ({"BADGES_CONFIG": {"credly": {"USE_SANDBOX": "perhaps"}}}, "BADGES_CONFIG.credly.USE_SANDBOX"),
+        ({"BADGES_CONFIG": {"credly": {"CREDLY_BASE_URL": "credly.com"}}}, "CREDLY_BASE_URL in BADGES_CONFIG.credly"),
+        ({"BADGES_CONFIG": {"credly": {"ORGANIZATIONS": {"academy": SECRET}}}}, "BADGES_CONFIG.credly.ORGANIZATIONS"),
+        ({"BADGES_CONFIG": {"events": "one"}}, "BADGES_CONFIG.events"),
+        ({"BADGES_CONFIG": {"rules": None}}, "BADGES_CONFIG.rules"),
+        ({"BADGES_CONFIG": {"rules": {"ignored_keypaths": [1]}}}, "BADGES_CONFIG.rules.ignored_keypaths"),
+        ({"EVENT_BUS_PRODUCER_CONFIG": ["a"]}, "EVENT_BUS_PRODUCER_CONFIG"),
+        ({"EVENT_BUS_TOPIC_PREFIX": ["a"]}, "EVENT_BUS_TOPIC_PREFIX"),
+        ({"REDIS_URL": f"http://{SECRET}"}, "REDIS_URL in "),
+        ("A: [", "BADGES_CFG"),
+        ("badges_enabled: true", "badges_enabled"),
+    ],
+)
+def test_a_bad_key_of_the_file_stops_the_start_with_one_line_that_names_it(run, file, key):
+    assert_one_line(run(*MANAGE, "check", file=file), key)
+
+
+@pytest.mark.parametrize(
+    "producer_config",
+    [
+        {"org.openedx.learning.badge.awarded.v1": "on"},
+        {"org.openedx.learning.badge.awarded.v1": {"learning-badges-lifecycle": {"enabled": "perhaps"}}},
+        {"no.such.event.v1": {"topic": {"event_key_field": "x", "enabled": True}}},
+    ],
+)
+def test_a_bad_producer_configuration_stops_the_start_without_a_traceback(run, producer_config):
+    ran = run(*MANAGE, "check", file={"EVENT_BUS_PRODUCER_CONFIG": producer_config})
+    assert ran.returncode == 1
+    assert "EVENT_BUS_PRODUCER_CONFIG" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_without_debug_a_secret_key_is_required(run):
+    assert_one_line(run(*MANAGE, "check", DEBUG="false"), "SECRET_KEY is required")
+    assert run(*MANAGE, "check", DEBUG="false", SECRET_KEY="x" * 60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [*MANAGE, "consume_events", "-t", "learning-badges-lifecycle", "-g", "credentials_dev"],
+        [*CELERY, "worker", "-c", "1"],
+        [*CELERY, "beat"],
+    ],
+    ids=["consumer", "worker", "beat"],
+)
+def test_while_badges_are_switched_off_nothing_that_works_on_them_starts(run, command):
+    ran = run(*command, BADGES_ENABLED="false", CELERY_BROKER_URL="redis://127.0.0.1:1/0", REDIS_URL="redis://127.0.0.1:1/0")
+    assert ran.returncode == 1
+    assert "set BADGES_ENABLED=true" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_while_badges_are_switched_off_checks_and_the_admin_work(run, client, db, settings):
+    settings.BADGES_ENABLED = False
+    assert run(*MANAGE, "check", BADGES_ENABLED="false").returncode == 0
+    page = client.get("/admin/login/")
+    assert page.status_code == 200
+    assert b"password" in page.content
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "complaint"),
+    [
+        (["badge_status", "--username", "nobody"], 1, "nobody"),
+        (["badge_status"], 2, "--username"),
+        (["pipeline_status", "--nonsense"], 2, "--nonsense"),
+        (["consume_events", "-t", "t", "-g", "g", "--extra", '{"consumer": "x"}'], 1, "consumer"),
+    ],
+)
+def test_wrong_input_ends_a_command_with_a_status_and_no_traceback(run, command, status, complaint):
+    assert run(*MANAGE, "migrate", "-v", "0").returncode == 0
+    ran = run(*MANAGE, *command, BADGES_ENABLED="true", REDIS_URL="redis://127.0.0.1:1/0")
+    assert ran.returncode == status
+    assert complaint in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_the_status_of_an_empty_pipeline_whose_bus_is_away_is_told_all_the_same(run):
+    assert run(*MANAGE, "migrate", "-v", "0").returncode == 0
+    ran = run(*MANAGE, "pipeline_status", "--json", REDIS_URL="redis://127.0.0.1:1/0")
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["idle"] is False
