@@ -1,15 +1,47 @@
 """The Celery app `pipeline`; every setting of it stands in the top-level `celeryconfig.py`."""
 
 import os
+import signal
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
+from celery.apps.worker import Worker
 from celery.signals import beat_init, celeryd_init, setup_logging
+from celery.utils.threads import bound_open_broker_sockets
+from celery.worker import state
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 
 app = Celery("pipeline")
 app.config_from_object("celeryconfig")
+
+
+class LeavingWorker(Worker):
+    """A worker that ends in time whatever its tasks wait for.
+
+    Celery's own waits for its tasks without limit where they can't be interrupted: threads, and children inside a
+    database driver.
+    """
+
+    def wait_for_soft_shutdown(self) -> None:
+        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone."""
+        busy = bool(state.active_requests)
+        super().wait_for_soft_shutdown()
+        if busy:
+            for child in self.pool.info.get("processes", []):
+                os.kill(child, signal.SIGKILL)
+            channel = self.consumer.task_consumer.channel
+            if self.consumer.connection.transport.driver_type == "redis":  # RabbitMQ takes back by itself
+                # Closing may wait for an answer that the interrupted loop has read already, hence the bound.
+                bound_open_broker_sockets(self.consumer.connection, 1)
+                with suppress(*self.consumer.connection.connection_errors):
+                    channel.close()
+                channel.qos.restore_unacked_once()
+            os._exit(os.EX_OK)
+
+
+app.Worker = app.subclass_with_self(LeavingWorker)
 
 
 @setup_logging.connect
