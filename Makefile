@@ -24,10 +24,11 @@ demo: install  ## play learner events through the whole system on this machine (
 	@DEBUG=true $(BIN)/python manage.py demo $(if $(KEEP),--keep)
 
 test: install  ## run the whole test suite
-	@DEBUG=true $(BIN)/python -m pytest $(ARGS)
+	@DEBUG=true $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: install  ## check style
 	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
 	@DEBUG=true $(BIN)/python manage.py makemigrations --check --dry-run
 
 types: install  ## check types

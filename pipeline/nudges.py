@@ -66,5 +66,7 @@ def _publish(task: str, calls: list[list[Any]]) -> None:
     except (KombuError, OSError) as error:
         logger.warning(
             "The broker did not take %s nudge(s) for %s (%s); housekeeping will nudge again",
-            len(calls), task, type(error).__name__,
+            len(calls),
+            task,
+            type(error).__name__,
         )

@@ -20,11 +20,17 @@ READERS = [
     (lambda e, n, d: e.integer(n, d), "3", 4, 5, (3, 4, 5)),
     (lambda e, n, d: e.words(n, d), "a, b,,c ", ["d"], ["e"], (["a", "b", "c"], ["d"], ["e"])),
     (
-        lambda e, n, d: e.url(n, d, ("https",)), "https://a/x", "https://b", "https://c",
+        lambda e, n, d: e.url(n, d, ("https",)),
+        "https://a/x",
+        "https://b",
+        "https://c",
         ("https://a/x", "https://b", "https://c"),
     ),
     (
-        lambda e, n, d: e.keys_by_organization(n), f'{{"{ORGANIZATION.upper()}": "k"}}', {ORGANIZATION: "l"}, None,
+        lambda e, n, d: e.keys_by_organization(n),
+        f'{{"{ORGANIZATION.upper()}": "k"}}',
+        {ORGANIZATION: "l"},
+        None,
         ({ORGANIZATION: "k"}, {ORGANIZATION: "l"}, {}),
     ),
 ]
@@ -69,7 +75,10 @@ BAD = [
 
 @pytest.mark.parametrize(("read", "value", "allowed"), BAD)
 def test_a_bad_value_is_refused_with_its_name_what_was_found_and_what_is_allowed(read, value, allowed):
-    for given, label in ((environment({"NAME": value}), "NAME: "), (environment({}, {"NAME": value}), "NAME in badges.yaml: ")):
+    for given, label in (
+        (environment({"NAME": value}), "NAME: "),
+        (environment({}, {"NAME": value}), "NAME in badges.yaml: "),
+    ):
         with pytest.raises(ConfigurationError) as refused:
             read(given)
         line = str(refused.value)

@@ -18,7 +18,11 @@ SECRET = "s3cret-value"
 
 def environment(folder: Path, variables: dict[str, str], file: object = None) -> dict[str, str]:
     """A process's whole environment: nothing of ours gets in."""
-    given = {"PATH": os.environ["PATH"], "DEBUG": "true", "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"} | variables
+    given = {
+        "PATH": os.environ["PATH"],
+        "DEBUG": "true",
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+    } | variables
     if file is not None:
         path = folder / "badges.yaml"
         path.write_text(file if isinstance(file, str) else yaml.safe_dump(file))
@@ -30,8 +34,13 @@ def environment(folder: Path, variables: dict[str, str], file: object = None) ->
 def run(tmp_path):
     def run(*command: str, file: object = None, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=ROOT, env=environment(tmp_path, variables, file),
-            capture_output=True, text=True, timeout=60, check=False,
+            command,
+            cwd=ROOT,
+            env=environment(tmp_path, variables, file),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     return run
@@ -57,12 +66,17 @@ def test_the_defaults_are_those_of_the_contract(read):
     )
     local = "redis://localhost:6379/0"
     assert read(expression, DATABASE_URL=None) == [
-        False, local, local, local, "",
+        False,
+        local,
+        local,
+        local,
+        "",
         [
             "org.openedx.learning.course.passing.status.updated.v1",
             "org.openedx.learning.ccx.course.passing.status.updated.v1",
         ],
-        False, str(ROOT / "var" / "db.sqlite3"),
+        False,
+        str(ROOT / "var" / "db.sqlite3"),
     ]
 
 
@@ -78,7 +92,9 @@ def test_the_environment_comes_before_the_file(read):
     expression = "[settings.BADGES_ENABLED, settings.EVENT_BUS_TOPIC_PREFIX, settings.REDIS_URL]"
     assert read(expression, file=file) == [True, "file", "redis://file"]
     assert read(expression, file=file, BADGES_ENABLED="false", EVENT_BUS_TOPIC_PREFIX="env") == [
-        False, "env", "redis://file"
+        False,
+        "env",
+        "redis://file",
     ]
 
 
@@ -95,7 +111,8 @@ def test_nested_settings_of_the_file_are_laid_over_the_defaults(read):
     assert config["credly"]["CREDLY_SANDBOX_API_BASE_URL"] == "https://sandbox-api.credly.com/v1/"
     assert "user.pii.email" in config["rules"]["ignored_keypaths"]
     awarded, revoked = (
-        producer[f"org.openedx.learning.badge.{kind}.v1"]["learning-badges-lifecycle"] for kind in ("awarded", "revoked")
+        producer[f"org.openedx.learning.badge.{kind}.v1"]["learning-badges-lifecycle"]
+        for kind in ("awarded", "revoked")
     )
     assert awarded == {"event_key_field": "badge.uuid", "enabled": False}
     assert revoked == {"event_key_field": "badge.uuid", "enabled": True}
@@ -110,8 +127,12 @@ def test_variables_override_the_credly_part_of_the_file(read):
     assert read("settings.BADGES_CONFIG['credly']", file=file)["USE_SANDBOX"] is True
     other = "0" * 32
     credly = read(
-        "settings.BADGES_CONFIG['credly']", file=file, CREDLY_BASE_URL="https://variable", CREDLY_USE_SANDBOX="false",
-        CREDLY_SANDBOX_API_BASE_URL="http://127.0.0.1:9/v1", CREDLY_ORGANIZATIONS=json.dumps({other: "variable"}),
+        "settings.BADGES_CONFIG['credly']",
+        file=file,
+        CREDLY_BASE_URL="https://variable",
+        CREDLY_USE_SANDBOX="false",
+        CREDLY_SANDBOX_API_BASE_URL="http://127.0.0.1:9/v1",
+        CREDLY_ORGANIZATIONS=json.dumps({other: "variable"}),
     )
     assert credly["CREDLY_BASE_URL"] == "https://variable/"
     assert credly["CREDLY_SANDBOX_API_BASE_URL"] == "http://127.0.0.1:9/v1/"
@@ -253,7 +274,9 @@ def test_without_debug_a_secret_key_is_required(run):
     ids=["consumer", "worker", "beat"],
 )
 def test_while_badges_are_switched_off_nothing_that_works_on_them_starts(run, command):
-    ran = run(*command, BADGES_ENABLED="false", CELERY_BROKER_URL="redis://127.0.0.1:1/0", REDIS_URL="redis://127.0.0.1:1/0")
+    ran = run(
+        *command, BADGES_ENABLED="false", CELERY_BROKER_URL="redis://127.0.0.1:1/0", REDIS_URL="redis://127.0.0.1:1/0"
+    )
     assert ran.returncode == 1
     assert "set BADGES_ENABLED=true" in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -114,9 +114,7 @@ def read_document(
     if version.present and (version.kind != "a number" or version.scalar(10) != VERSION):
         version.refuse("is not a known version of this format", VERSION)
     seen: dict[Hashable, Place] = {}
-    organizations = tuple(
-        _organization(place, seen, environment) for place in fields["organizations"].entries()
-    )
+    organizations = tuple(_organization(place, seen, environment) for place in fields["organizations"].entries())
     owners = {*known_organizations, *(organization.uuid for organization in organizations)}
     seen = {}
     templates = tuple(_template(place, seen, owners) for place in fields["templates"].entries())
@@ -124,9 +122,7 @@ def read_document(
     return Document(organizations, templates)
 
 
-def _organization(
-    place: Place, seen: dict[Hashable, Place], environment: Mapping[str, str]
-) -> OrganizationEntry:
+def _organization(place: Place, seen: dict[Hashable, Place], environment: Mapping[str, str]) -> OrganizationEntry:
     fields = place.mapping(["uuid"], ["name", "api_key"])
     return OrganizationEntry(
         uuid=_unique_uuid(fields["uuid"], seen),
@@ -184,9 +180,7 @@ def _owner(place: Place, owners: Collection[UUID]) -> UUID:
     owner = place.uuid()
     if owner != NO_UUID and owner not in owners:
         known = sorted(str(each) for each in owners if each != NO_UUID)
-        place.refuse(
-            f"{owner} is an organization of neither this file nor the database", ", ".join(known) or "none"
-        )
+        place.refuse(f"{owner} is an organization of neither this file nor the database", ", ".join(known) or "none")
     return owner
 
 

@@ -40,11 +40,7 @@ def _section(key: str, entries: list[str]) -> str:
 
 def _variables(organizations: list[Organization]) -> dict[UUID, str]:
     """The variable for each key that is stored as such; with the whole UUID if its beginning is shared."""
-    stored = [
-        each.uuid
-        for each in organizations
-        if each.api_key and not each.api_key.startswith(ENVIRONMENT_PREFIX)
-    ]
+    stored = [each.uuid for each in organizations if each.api_key and not each.api_key.startswith(ENVIRONMENT_PREFIX)]
     beginnings = Counter(each.hex[:8] for each in stored)
     return {
         each: f"CREDLY_API_KEY_{(each.hex[:8] if beginnings[each.hex[:8]] == 1 else each.hex).upper()}"
@@ -104,10 +100,7 @@ def _unless_empty(key: str, text: str) -> dict[str, str]:
 
 
 def _rules(row: Requirement | Penalty) -> list[dict[str, str]]:
-    return [
-        _OneLine(data_path=rule.data_path, operator=rule.operator, value=rule.value)
-        for rule in row.rules.all()
-    ]
+    return [_OneLine(data_path=rule.data_path, operator=rule.operator, value=rule.value) for rule in row.rules.all()]
 
 
 class _OneLine(dict[str, str]):
@@ -136,7 +129,5 @@ _Dumper.add_representer(str, _represent_text)
 
 def _yaml(entries: list[dict[str, Any]]) -> str:
     """The entries of a list below a top-level key."""
-    text: str = yaml.dump(
-        {"entries": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000
-    )
+    text: str = yaml.dump({"entries": entries}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000)
     return text.split("\n", 1)[1]

@@ -60,9 +60,7 @@ def _apply(document: Document) -> list[Change]:
     changes = [change for entry in document.organizations for change in _organization(entry)]
     organizations = {
         organization.uuid: organization
-        for organization in Organization.objects.filter(
-            uuid__in={entry.organization for entry in document.templates}
-        )
+        for organization in Organization.objects.filter(uuid__in={entry.organization for entry in document.templates})
     }
     templates = _locked_templates([entry.uuid for entry in document.templates])
     for entry in document.templates:
@@ -76,9 +74,7 @@ def _locked_templates(uuids: Iterable[UUID]) -> dict[UUID, Template]:
         Template.objects.filter(uuid__in=list(uuids))
         .order_by("pk")
         .select_for_update()
-        .prefetch_related(
-            "organization", "requirements__rules", "penalties__rules", "penalties__requirements"
-        )
+        .prefetch_related("organization", "requirements__rules", "penalties__rules", "penalties__requirements")
     )
     return {row.uuid: row for row in rows}
 
@@ -168,9 +164,7 @@ def _remove(rows: Mapping[str, Requirement] | Mapping[str, Penalty], kept: set[s
 def _achieved(row: Requirement) -> str:
     """How many learners have fulfilled a requirement; empty when none has."""
     learners = Fulfillment.objects.filter(requirement=row, fulfilled=True).count()
-    return (
-        f"the progress of {learners} learner{'' if learners == 1 else 's'} in it is lost" if learners else ""
-    )
+    return f"the progress of {learners} learner{'' if learners == 1 else 's'} in it is lost" if learners else ""
 
 
 def _mentioned(**values: Any) -> dict[str, Any]:

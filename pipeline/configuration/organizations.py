@@ -52,7 +52,9 @@ def api_key(organization: Organization) -> str:
             "or put the old SECRET_KEY into SECRET_KEY_FALLBACKS."
         )
     if not stored:
-        raise KeyMissing("This organization has no API key: add it in the admin, the badge file or CREDLY_ORGANIZATIONS.")
+        raise KeyMissing(
+            "This organization has no API key: add it in the admin, the badge file or CREDLY_ORGANIZATIONS."
+        )
     return stored
 
 
@@ -95,7 +97,8 @@ def close(organization: Organization, reason: str) -> datetime:
     if newly:
         logger.error(
             "Credly refuses the API key of organization %s (%s). Its badges wait; replace the key and they go on.",
-            organization.uuid, reason,
+            organization.uuid,
+            reason,
         )
     return next_probe
 

@@ -122,9 +122,7 @@ class CredlyClient:
             "recipient_email": recipient_email,
             "state": ",".join(states) or None,
         }
-        outcome = self._every(
-            "badges", parsing.issued_badge, {"filter": _filter(wanted), "sort": "created_at"}
-        )
+        outcome = self._every("badges", parsing.issued_badge, {"filter": _filter(wanted), "sort": "created_at"})
         if not isinstance(outcome, Confirmed):
             return outcome
         # Credly may ignore a filter key it does not know (not documented), so the answer is filtered again.
@@ -157,9 +155,7 @@ class CredlyClient:
 
     def template(self, template_id: UUID) -> Outcome[TemplateInfo]:
         """One template, in whatever state: ``GET badge_templates/{id}``."""
-        return self._transport.read(
-            f"{self._home}/badge_templates/{template_id}", {}, parsing.one(parsing.template)
-        )
+        return self._transport.read(f"{self._home}/badge_templates/{template_id}", {}, parsing.one(parsing.template))
 
     def event(self, event_id: UUID) -> Outcome[CredlyEvent]:
         """One event: ``GET events/{id}``. Rejected with status 404: Credly never sent it (section 9.3)."""
@@ -169,18 +165,14 @@ class CredlyClient:
         """All events that Credly still lists, in its order (not documented): ``GET events``, all pages."""
         return self._every("events", parsing.event, {})
 
-    def _every(
-        self, listing: str, parse: Callable[[object], R], query: Mapping[str, str]
-    ) -> Outcome[list[R]]:
+    def _every(self, listing: str, parse: Callable[[object], R], query: Mapping[str, str]) -> Outcome[list[R]]:
         """All items of a listing, page by page, by number.
 
         ``next_page_url`` is never followed: it may lose the filter and may name another host (section 2).
         """
         found: dict[UUID, R] = {}
         for page in range(1, MOST_PAGES + 1):
-            outcome = self._transport.read(
-                f"{self._home}/{listing}", {**query, "page": str(page)}, parsing.page(parse)
-            )
+            outcome = self._transport.read(f"{self._home}/{listing}", {**query, "page": str(page)}, parsing.page(parse))
             if not isinstance(outcome, Confirmed):
                 return outcome
             fresh = {item.id: item for item in outcome.value.items if item.id not in found}
@@ -198,10 +190,7 @@ def _filter(wanted: Mapping[str, str | None]) -> str:
     return "|".join(
         f"{key}::{value}"
         for key, value in wanted.items()
-        if value is not None
-        and "|" not in value
-        and "::" not in value
-        and (key == "state" or "," not in value)
+        if value is not None and "|" not in value and "::" not in value and (key == "state" or "," not in value)
     )
 
 

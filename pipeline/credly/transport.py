@@ -106,9 +106,7 @@ class Transport:
         answer = self._exchange(method, path, {}, payload, Unknown)
         if not isinstance(answer, Answer):
             return answer
-        return verdict(
-            answer, parse, Unknown, hidden=(self._api_key, *hidden), may_be_duplicate=may_be_duplicate
-        )
+        return verdict(answer, parse, Unknown, hidden=(self._api_key, *hidden), may_be_duplicate=may_be_duplicate)
 
     def _exchange(
         self,

@@ -16,7 +16,12 @@ def keep(system: System) -> str:
     """Create an administrator; returns where everything is and what to try."""
     password = secrets.token_urlsafe(12)
     system.manage(
-        "createsuperuser", "--no-input", "--username", "admin", "--email", "admin@example.org",
+        "createsuperuser",
+        "--no-input",
+        "--username",
+        "admin",
+        "--email",
+        "admin@example.org",
         DJANGO_SUPERUSER_PASSWORD=password,
     )
     web = f"http://127.0.0.1:{system.port}/"

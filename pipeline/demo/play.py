@@ -24,7 +24,8 @@ def new_api_key() -> str:
 def configure(system: System, badges: Badges, api_key: str) -> None:
     """Create the organization and its templates at Credly, then import the badge configuration."""
     system.credly(
-        "POST", "organizations",
+        "POST",
+        "organizations",
         {
             "id": badges.organization,
             "name": badges.organization_name,

@@ -28,8 +28,12 @@ class Screen:
         self._totals = totals
         self._last_line = time.monotonic()
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console, disable=not console.is_terminal,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
         )
         self._tasks = {title: self._bars.add_task(title, total=total) for title, total in totals.items()}
 

@@ -37,11 +37,18 @@ class ChildProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         # `exec env` makes the program itself, not a shell before it, the process that signals reach; `env` takes the
         # variables that a Procfile line may begin with.
-        command = ["/bin/sh", "-c", f"exec env {self._command}"] if isinstance(self._command, str) else list(self._command)
+        command = (
+            ["/bin/sh", "-c", f"exec env {self._command}"] if isinstance(self._command, str) else list(self._command)
+        )
         with self.log.open("ab") as stream:
             self._process = subprocess.Popen(
-                command, cwd=self._folder, env=self._environment, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+                command,
+                cwd=self._folder,
+                env=self._environment,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
             )
 
     @property

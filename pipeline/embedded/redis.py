@@ -88,10 +88,23 @@ class RedisServer:
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
                 [
-                    executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
-                    "--save", "", "--appendonly", "no", *self._options,
+                    executable(),
+                    "--port",
+                    str(self.port),
+                    "--bind",
+                    "127.0.0.1",
+                    "--dir",
+                    str(self.folder),
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "no",
+                    *self._options,
                 ],
-                stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():

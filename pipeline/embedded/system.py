@@ -107,7 +107,10 @@ class System:
     def start_process(self, name: str, command: list[str] | str, **variables: str) -> ChildProcess:
         """Start one more process in the system's environment; `name` must be new."""
         process = ChildProcess(
-            name, command, folder=PROJECT, log=self.folder / "logs" / f"{name}.log",
+            name,
+            command,
+            folder=PROJECT,
+            log=self.folder / "logs" / f"{name}.log",
             environment={**self.environment, "PS": f"{name}.1", **variables},
         )
         self.processes[name] = process
@@ -121,8 +124,12 @@ class System:
             RuntimeError: it failed; the message has what it said.
         """
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=PROJECT, env={**self.environment, **variables},
-            capture_output=True, text=True, check=False,
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env={**self.environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr}{done.stdout}")
@@ -182,8 +189,15 @@ class System:
 
 
 _LMS_CONSUMER = [
-    sys.executable, "manage.py", "consume_events", "-t", TOPIC, "-g", "lms_dev",
-    "--extra", json.dumps({"consumer_name": "lms_dev.consumer1", "check_backlog": True}),
+    sys.executable,
+    "manage.py",
+    "consume_events",
+    "-t",
+    TOPIC,
+    "-g",
+    "lms_dev",
+    "--extra",
+    json.dumps({"consumer_name": "lms_dev.consumer1", "check_backlog": True}),
 ]
 _READY = {
     "emulator": "Credly emulator on",

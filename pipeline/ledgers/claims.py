@@ -44,9 +44,7 @@ def take(row: Model, **seen_and_set: tuple[Any, Any]) -> uuid.UUID | None:
     won = (
         type(row)
         ._default_manager.filter(free(now), pk=row.pk, **seen)
-        .update(
-            claim=token, claimed_until=now + CLAIM_LASTS, nudged_at=None, attempts=F("attempts") + 1, **changes
-        )
+        .update(claim=token, claimed_until=now + CLAIM_LASTS, nudged_at=None, attempts=F("attempts") + 1, **changes)
     )
     return token if won else None
 

@@ -74,9 +74,7 @@ class Done:
 def due(pk: int) -> Badge | None:
     """The badge if it is due and nobody works on it.  One with nothing to do is settled on the way."""
     now = timezone.now()
-    badge = (
-        Badge.objects.select_related("learner", "template__organization").filter(claims.free(now), pk=pk).first()
-    )
+    badge = Badge.objects.select_related("learner", "template__organization").filter(claims.free(now), pk=pk).first()
     if badge is not None and _key(badge) not in STEPS:
         Badge.objects.filter(pk=pk, standing=badge.standing, credly_state=badge.credly_state).update(
             due_at=None, nudged_at=None

@@ -49,19 +49,36 @@ def store(messages: Sequence[DecodedMessage | UndecodableMessage], topic: str) -
 def _row(message: DecodedMessage | UndecodableMessage, topic: str) -> Event:
     if isinstance(message, UndecodableMessage):
         return Event(
-            id=message.id, type=message.type, time=timezone.now(), topic=topic, position=message.position, raw=message.raw,
-            status=EventStatus.FAILED, error=message.reason,
+            id=message.id,
+            type=message.type,
+            time=timezone.now(),
+            topic=topic,
+            position=message.position,
+            raw=message.raw,
+            status=EventStatus.FAILED,
+            error=message.reason,
         )
     return Event(
-        id=message.id, type=message.type, time=message.time, source=message.source, topic=topic,
-        position=message.position, payload=message.payload, due_at=timezone.now() + EVALUATED_WITHIN,
+        id=message.id,
+        type=message.type,
+        time=message.time,
+        source=message.source,
+        topic=topic,
+        position=message.position,
+        payload=message.payload,
+        due_at=timezone.now() + EVALUATED_WITHIN,
     )
 
 
 def _unstorable(row: Event, error: Exception) -> Event:
     """The row without the data that the database refuses; those are still on the bus at `position`."""
     return Event(
-        id=row.id, type=row.type, time=row.time, topic=row.topic, position=row.position, status=EventStatus.FAILED,
+        id=row.id,
+        type=row.type,
+        time=row.time,
+        topic=row.topic,
+        position=row.position,
+        status=EventStatus.FAILED,
         error=f"The database refuses its data ({type(error).__name__}).",
     )
 
@@ -148,9 +165,7 @@ def due(limit: int) -> list[uuid.UUID]:
 
 def redrive(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Put `failed` events that could be read back to `received`.  Returns those to evaluate.  May be repeated."""
-    ready = list(
-        Event.objects.filter(pk__in=ids, status=EventStatus.FAILED, raw=None).values_list("id", flat=True)
-    )
+    ready = list(Event.objects.filter(pk__in=ids, status=EventStatus.FAILED, raw=None).values_list("id", flat=True))
     Event.objects.filter(pk__in=ready, status=EventStatus.FAILED).update(
         status=EventStatus.RECEIVED, attempts=0, due_at=timezone.now() + EVALUATED_WITHIN
     )

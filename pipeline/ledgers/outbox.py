@@ -62,9 +62,12 @@ def sent(signal: Signal, token: uuid.UUID, topics: Collection[str]) -> list[int]
     Signal.objects.filter(pk=signal.pk, claim=token).update(
         state=SignalState.SENT if topics else SignalState.DISABLED,
         sent_at=timezone.now() if topics else None,
-        claim=None, claimed_until=None, due_at=None, error="",
+        claim=None,
+        claimed_until=None,
+        due_at=None,
+        error="",
     )
-    return list(_pending_of_same(signal).order_by("pk").values_list("pk", flat=True)[:1])
+    return _next(signal)
 
 
 def postpone(signal: Signal, token: uuid.UUID, reason: str) -> None:
@@ -75,11 +78,16 @@ def postpone(signal: Signal, token: uuid.UUID, reason: str) -> None:
     )
 
 
-def fail(signal: Signal, token: uuid.UUID, reason: str) -> None:
-    """The signal can't be put on any bus as it is.  May be repeated."""
+def fail(signal: Signal, token: uuid.UUID, reason: str) -> list[int]:
+    """The signal can't be put on any bus as it is.  Returns the next one that waited for it.  May be repeated."""
     Signal.objects.filter(pk=signal.pk, claim=token).update(
         state=SignalState.FAILED, claim=None, claimed_until=None, due_at=None, error=reason
     )
+    return _next(signal)
+
+
+def _next(signal: Signal) -> list[int]:
+    return list(_pending_of_same(signal).order_by("pk").values_list("pk", flat=True)[:1])
 
 
 def _pending_of_same(signal: Signal) -> Any:

@@ -11,7 +11,9 @@ Decisions = dict[int, rules.Decision]
 """The deciding event by requirement id."""
 
 
-def record(learner: Learner, event: Event, matches: Sequence[rules.Match], configuration: Compiled) -> dict[int, Decisions]:
+def record(
+    learner: Learner, event: Event, matches: Sequence[rules.Match], configuration: Compiled
+) -> dict[int, Decisions]:
     """Write what an event does to a learner's progress; returns all decisions by template id.  May be repeated.
 
     The caller holds the learner's lock.
@@ -26,8 +28,7 @@ def record(learner: Learner, event: Event, matches: Sequence[rules.Match], confi
     )
     progress = {row.template_id: row for row in Progress.objects.filter(learner=learner, template__in=templates)}
     stored = {
-        (row.progress_id, row.requirement_id): row
-        for row in Fulfillment.objects.filter(progress__in=progress.values())
+        (row.progress_id, row.requirement_id): row for row in Fulfillment.objects.filter(progress__in=progress.values())
     }
     changed: dict[tuple[int, int], Fulfillment] = {}
     for match in matches:
@@ -39,8 +40,12 @@ def record(learner: Learner, event: Event, matches: Sequence[rules.Match], confi
                 old = changed.get(key) or stored.get(key)
                 if old is None or rules.supersedes(decision, _decision(old)):
                     changed[key] = Fulfillment(
-                        pk=old.pk if old else None, progress=row, requirement_id=requirement, fulfilled=fulfilled,
-                        event=event.id, time=event.time,
+                        pk=old.pk if old else None,
+                        progress=row,
+                        requirement_id=requirement,
+                        fulfilled=fulfilled,
+                        event=event.id,
+                        time=event.time,
                         matched=_matched(match.template, requirement, fulfilled, event, configuration),
                     )
     _write(changed, stored)
@@ -72,7 +77,9 @@ def _matched(
         )
         name = {"requirement": configuration.requirement_slugs[requirement]}
     else:
-        condition = next(item for item in template.penalties if requirement in item.requirements and _meets(event, item))
+        condition = next(
+            item for item in template.penalties if requirement in item.requirements and _meets(event, item)
+        )
         name = {"penalty": configuration.penalty_slugs[condition.id]}
     return {**name, "rules": [[rule.path, rule.operator, rule.value] for rule in condition.rules]}
 

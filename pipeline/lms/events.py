@@ -72,9 +72,7 @@ class LmsEvent:
         )
 
 
-def passing_event(
-    learner: LmsLearner, course: str, passing: bool, time: datetime, id: UUID | None = None
-) -> LmsEvent:
+def passing_event(learner: LmsLearner, course: str, passing: bool, time: datetime, id: UUID | None = None) -> LmsEvent:
     """The event that a learner's grade is enough (``passing``) or not for a course.
 
     A course key that begins with ``ccx-v1:`` is that of a custom course and makes a CCX event. ``id`` defaults to a

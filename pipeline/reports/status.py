@@ -53,7 +53,9 @@ def pipeline_status() -> dict[str, Any]:
         "credly": credly,
         "signals": signals,
         "bus": {"unread": unread},
-        "keys_refused": [_refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)],
+        "keys_refused": [
+            _refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)
+        ],
         "oldest_waiting": _oldest_waiting(),
         "idle": unread == 0 and not any((events["received"], credly["pending"], signals["pending"])),
     }
@@ -88,7 +90,11 @@ def _oldest_waiting() -> dict[str, Any] | None:
     if not waiting:
         return None
     kind = min(waiting, key=lambda name: waiting[name])
-    return {"kind": kind, "since": _text(waiting[kind]), "seconds": int((timezone.now() - waiting[kind]).total_seconds())}
+    return {
+        "kind": kind,
+        "since": _text(waiting[kind]),
+        "seconds": int((timezone.now() - waiting[kind]).total_seconds()),
+    }
 
 
 def _text(time: datetime | None) -> str:

@@ -137,7 +137,10 @@ class InboxConsumer(EventBusConsumer):
         nudges.evaluate(new)
         logger.info(
             "Consumer %s took %s messages, %s of them new, in %.0f ms",
-            self.consumer_name, len(messages), len(new), (time.monotonic() - started) * 1000,
+            self.consumer_name,
+            len(messages),
+            len(new),
+            (time.monotonic() - started) * 1000,
         )
 
 

@@ -26,14 +26,16 @@ def emit(signal_id: int) -> list[int]:
         outbox.postpone(signal, token, str(error))
         return []
     except Exception as error:  # noqa: BLE001 - what can't be written as an event would not get better by trying again
-        outbox.fail(signal, token, f"{type(error).__name__}: {error}")
-        return []
+        return outbox.fail(signal, token, f"{type(error).__name__}: {error}")
     return outbox.sent(signal, token, topics)
 
 
 def _publish(signal: Signal) -> list[str]:
     event_type = catalogue.event_types()[signal.event_type]
     metadata = EventsMetadata(
-        id=signal.uuid, event_type=signal.event_type, time=signal.created_at, minorversion=event_type.signal.minor_version
+        id=signal.uuid,
+        event_type=signal.event_type,
+        time=signal.created_at,
+        minorversion=event_type.signal.minor_version,
     )
     return producer.publish(event_type.signal, codec.event_data_for(event_type.signal, signal.payload), metadata)

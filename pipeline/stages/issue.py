@@ -261,7 +261,7 @@ def _request(badge: Badge) -> IssueRequest:
 
 def _names(learner: Learner) -> tuple[str, str]:
     """First word and the rest; one word is both, since Credly demands both; without a name the username stands in."""
-    words = (learner.name.split() or learner.username.split() or ["-"])
+    words = learner.name.split() or learner.username.split() or ["-"]
     first, rest = words[0], " ".join(words[1:]) or words[0]
     return first[:NAME_LENGTH], rest[:NAME_LENGTH]
 

@@ -10,7 +10,8 @@ from django.db.models.signals import pre_save
 from pipeline.models import Organization, Requirement, Template
 from tests.configuration.files import COURSE_EVENT, EXAMPLE, ORGANIZATION, TEMPLATE
 
-pytestmark = pytest.mark.django_db
+# A command closes its connections at its end, and with them a transaction that a test would be rolled back by.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Ran:
@@ -68,15 +69,12 @@ def test_each_error_of_a_file_is_a_line_on_standard_error(
     assert (ran.status, ran.out) == (1, "")
     assert ran.err.splitlines() == [
         f"{file}:14: templates[0].requirements[0].group: must be a text, not a number",
-        f"{file}:17: templates[0].requirements[0].rules[0].operator: 'lt' is not an operator; "
-        "allowed: eq, ne",
+        f"{file}:17: templates[0].requirements[0].rules[0].operator: 'lt' is not an operator; allowed: eq, ne",
     ]
     assert not Organization.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"), [("none.yaml", "No such file or directory"), (".", "Is a directory")]
-)
+@pytest.mark.parametrize(("name", "reason"), [("none.yaml", "No such file or directory"), (".", "Is a directory")])
 def test_a_file_that_cannot_be_read_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, reason: str
 ):
@@ -104,9 +102,7 @@ def test_wrong_usage_ends_with_status_2(capsys: pytest.CaptureFixture[str], comm
     assert Ran(capsys, command, "--nonsense").status == 2
 
 
-def test_an_export_is_printed_or_written_the_same(
-    capsys: pytest.CaptureFixture[str], file: Path, tmp_path: Path
-):
+def test_an_export_is_printed_or_written_the_same(capsys: pytest.CaptureFixture[str], file: Path, tmp_path: Path):
     Ran(capsys, "import_badges", str(file))
     printed = Ran(capsys, "export_badges")
     output = tmp_path / "out.yaml"

@@ -19,9 +19,7 @@ from tests.configuration.files import (
 )
 
 EVENT_TYPES = f"{COURSE_EVENT}, {CCX_EVENT}"
-TEMPLATE_KEYS = (
-    "uuid, organization, name, active, reaward, description, image_url, state, requirements, penalties"
-)
+TEMPLATE_KEYS = "uuid, organization, name, active, reaward, description, image_url, state, requirements, penalties"
 
 
 def changed(old: str, new: str, count: int = 1) -> str:
@@ -65,8 +63,7 @@ REFUSED = {
     "event type": (
         f"event_type: {COURSE_EVENT}\n        group",
         "event_type: x\n        group",
-        f"13: templates[0].requirements[0].event_type: 'x' is not an event type badges may use; "
-        f"allowed: {EVENT_TYPES}",
+        f"13: templates[0].requirements[0].event_type: 'x' is not an event type badges may use; allowed: {EVENT_TYPES}",
     ),
     "key path": (
         "data_path: is_passing",
@@ -183,8 +180,7 @@ REFUSED = {
     "id": (
         "id: demo-course-failed",
         "id: demo course",
-        "20: templates[0].penalties[0].id: 'demo course' is not an id; "
-        "allowed: letters a-z A-Z, digits, - and _",
+        "20: templates[0].penalties[0].id: 'demo course' is not an id; allowed: letters a-z A-Z, digits, - and _",
     ),
     "penalty's requirement": (
         "[demo-course]",
@@ -263,9 +259,7 @@ def test_a_penalty_needs_a_rule():
 
 def test_an_active_template_needs_a_requirement_and_an_inactive_one_does_not():
     text = EXAMPLE[: EXAMPLE.index("    requirements:")]
-    assert problems(text) == [
-        "badges.yaml:10: templates[0].active: an active template needs at least one requirement"
-    ]
+    assert problems(text) == ["badges.yaml:10: templates[0].active: an active template needs at least one requirement"]
     assert problems(text.replace("active: true", "active: false")) == []
 
 
@@ -283,13 +277,9 @@ def test_an_id_may_stand_once_in_a_template_and_again_in_another():
 
 def test_a_template_or_organization_may_stand_once_in_a_file_however_its_uuid_is_written():
     again = EXAMPLE[EXAMPLE.index("  - uuid: 3b0f") :].replace("3b0f2c6a", "3B0F2C6A")
-    assert problems(EXAMPLE + again) == [
-        f"badges.yaml:26: templates[1].uuid: '{TEMPLATE}' is used already, in line 7"
-    ]
+    assert problems(EXAMPLE + again) == [f"badges.yaml:26: templates[1].uuid: '{TEMPLATE}' is used already, in line 7"]
     text = changed("templates:", f"  - uuid: {ORGANIZATION}\ntemplates:")
-    assert problems(text) == [
-        f"badges.yaml:6: organizations[1].uuid: '{ORGANIZATION}' is used already, in line 3"
-    ]
+    assert problems(text) == [f"badges.yaml:6: organizations[1].uuid: '{ORGANIZATION}' is used already, in line 3"]
 
 
 @pytest.mark.parametrize(
@@ -300,9 +290,7 @@ def test_each_spelling_of_a_boolean_is_kept_as_it_is_written(value: str):
     assert rule.value == value.strip("'")
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [("true", "true"), ("TRUE", "true"), ("on", "true"), ("no", "false")]
-)
+@pytest.mark.parametrize(("value", "text"), [("true", "true"), ("TRUE", "true"), ("on", "true"), ("no", "false")])
 def test_a_yaml_boolean_is_a_boolean_rule_value(value: str, text: str):
     rule = read(changed('value: "true"', f"value: {value}")).templates[0].requirements[0].rules[0]
     assert rule.value == text
@@ -319,10 +307,7 @@ def test_a_whole_number_is_wanted_where_the_event_has_one():
     path = "course.max_students_allowed"
     assert key_paths(CCX_EVENT)[path] == "integer"
     text = EXAMPLE.replace(COURSE_EVENT, CCX_EVENT)
-    text = (
-        text[: text.index("        group")]
-        + f"        rules: [{{data_path: {path}, operator: eq, value: VALUE}}]"
-    )
+    text = text[: text.index("        group")] + f"        rules: [{{data_path: {path}, operator: eq, value: VALUE}}]"
     assert problems(text.replace("VALUE", "25")) == []
     assert problems(text.replace("VALUE", "'025'")) == [
         "badges.yaml:14: templates[0].requirements[0].rules[0].value: '025' does not fit the type of the "
@@ -377,9 +362,7 @@ def test_a_list_that_holds_itself_is_refused():
 def test_aliases_that_repeat_without_bounds_are_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "MAX_PLACES", 10_000)
     rules = "&rules [" + "{data_path: is_passing, operator: eq, value: yes}, " * 100 + "]"
-    requirements = (
-        f"&requirements [&r {{id: a, event_type: {COURSE_EVENT}, rules: {rules}}}" + ", *r" * 100 + "]"
-    )
+    requirements = f"&requirements [&r {{id: a, event_type: {COURSE_EVENT}, rules: {rules}}}" + ", *r" * 100 + "]"
     text = f"version: 1\ntemplates: [&t {{name: x, requirements: {requirements}}}" + ", *t" * 100 + "]"
     assert "badges.yaml:2: " in problems(text)[-1]
     assert any("the file has more than 10000 values, aliases followed" in line for line in problems(text))
@@ -398,9 +381,7 @@ def test_a_key_is_in_no_error_and_in_no_representation():
 
 
 @settings(deadline=None)
-@given(
-    st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
-)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_read_or_refused(content: bytes):
     try:
         read_document(content, "badges.yaml", (), {})
@@ -415,12 +396,8 @@ LINES = EXAMPLE.splitlines(keepends=True)
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.integers(0, len(LINES) - 1), max_size=3), st.permutations(range(len(LINES))), st.booleans()
-)
-def test_any_mixture_of_a_files_lines_is_read_or_refused(
-    dropped: list[int], order: list[int], shuffled: bool
-):
+@given(st.lists(st.integers(0, len(LINES) - 1), max_size=3), st.permutations(range(len(LINES))), st.booleans())
+def test_any_mixture_of_a_files_lines_is_read_or_refused(dropped: list[int], order: list[int], shuffled: bool):
     chosen = order if shuffled else range(len(LINES))
     text = "".join(LINES[index] for index in chosen if index not in dropped)
     assert all(line.startswith("badges.yaml:") for line in problems(text))

@@ -142,9 +142,7 @@ def _store_template(draw: st.DrawFn, organization: Organization, template_uuid: 
         rows.append(_store(Requirement, template, {**fields, "group": group}))
     for fields in draw(several(condition(1))) if rows else []:
         penalty = _store(Penalty, template, fields)
-        penalty.requirements.set(
-            draw(st.lists(st.sampled_from(rows), min_size=1, unique_by=lambda row: row.pk))
-        )
+        penalty.requirements.set(draw(st.lists(st.sampled_from(rows), min_size=1, unique_by=lambda row: row.pk)))
 
 
 def _store(model: type[Any], template: Template, fields: dict[str, Any]) -> Any:

@@ -166,9 +166,7 @@ def test_a_penalty_and_its_requirement_may_go_together():
 def test_what_the_file_does_not_mention_stays():
     imported(EXAMPLE)
     Organization.objects.update(name="Name from sync")
-    Template.objects.update(
-        description="From Credly.", image_url="https://images.example/a.png", state="archived"
-    )
+    Template.objects.update(description="From Credly.", image_url="https://images.example/a.png", state="archived")
     other = Template.objects.create(uuid=uuid.uuid4(), organization=Organization.objects.get(), name="Other")
     Requirement.objects.create(template=other, slug="mine", event_type="x")
     data = example()
@@ -205,9 +203,7 @@ def test_keys_are_replaced_and_never_told():
     data = example()
     for key in ("s3cret-key", "other-s3cret", "env:CREDLY_API_KEY"):
         data["organizations"][0]["api_key"] = key
-        assert lines(imported(data)) == [
-            f'~ organization "Example Academy" ({ORGANIZATION}): api_key: changed'
-        ]
+        assert lines(imported(data)) == [f'~ organization "Example Academy" ({ORGANIZATION}): api_key: changed']
         assert Organization.objects.get().api_key == key
         assert imported(data) == []
 

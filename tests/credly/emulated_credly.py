@@ -64,9 +64,7 @@ class EmulatedCredly:
 
     def ask(self, method: str, path: str, given: Any = None, arguments: Any = None) -> requests.Response:
         """A control call whatever comes of it."""
-        return requests.request(
-            method, f"{self.url}/control/{path}", json=given, params=arguments, timeout=20
-        )
+        return requests.request(method, f"{self.url}/control/{path}", json=given, params=arguments, timeout=20)
 
     def fault(self, preset: str | None = None, **fields: Any) -> dict[str, Any]:
         return self.control("POST", "faults", fields | ({"preset": preset} if preset else {}))

@@ -92,13 +92,9 @@ def data(value: object, status: int = 200, **metadata: object) -> bytes:
     return http(status, json.dumps({"data": value, "metadata": metadata}).encode())
 
 
-def refusal(
-    status: int, message: str, errors: object = (), headers: Mapping[str, str] | None = None
-) -> bytes:
+def refusal(status: int, message: str, errors: object = (), headers: Mapping[str, str] | None = None) -> bytes:
     """A refusal in Credly's form (facts 8.1)."""
-    return http(
-        status, json.dumps({"data": {"message": message, "errors": errors}, "metadata": {}}).encode(), headers
-    )
+    return http(status, json.dumps({"data": {"message": message, "errors": errors}, "metadata": {}}).encode(), headers)
 
 
 def hang_up(connection: socket.socket) -> None:

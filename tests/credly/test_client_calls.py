@@ -118,13 +118,9 @@ def test_a_lookup_encodes_its_values(server, client):
     )
 
 
-@pytest.mark.parametrize(
-    "address", ["a|b@learners.example", "a::b@learners.example", '"a,b"@learners.example']
-)
+@pytest.mark.parametrize("address", ["a|b@learners.example", "a::b@learners.example", '"a,b"@learners.example'])
 def test_a_value_that_the_filter_cannot_carry_is_still_looked_up(server, client, address):
-    server.replies = [
-        data([numbered(1, recipient_email="x@y.example"), numbered(2, recipient_email=address)])
-    ] * 2
+    server.replies = [data([numbered(1, recipient_email="x@y.example"), numbered(2, recipient_email=address)])] * 2
     assert ids(client.find_badges(TEMPLATE, recipient_email=address)) == [2]
     assert server.requests[0].query["filter"] == f"badge_template_id::{TEMPLATE}|state::pending,accepted"
 
@@ -167,9 +163,7 @@ def test_a_listing_asks_for_each_page_by_number_with_its_own_filter(server, clie
 
 
 @pytest.mark.parametrize("metadata", [{}, {"total_pages": "many"}, {"total_pages": None}])
-def test_a_listing_without_page_count_ends_with_the_first_page_that_brings_nothing_new(
-    server, client, metadata
-):
+def test_a_listing_without_page_count_ends_with_the_first_page_that_brings_nothing_new(server, client, metadata):
     server.replies = [data([numbered(1)], **metadata), data([numbered(2)], **metadata), data([], **metadata)]
     assert ids(client.find_badges(TEMPLATE)) == [1, 2]
     server.replies = [data([numbered(1)], **metadata)] * 2
@@ -251,11 +245,7 @@ def test_an_event_names_its_subject_when_credly_does(server, client):
     server.replies = [
         data(event(badge=badge(state="accepted"))),
         data(event(event_type="badge.deleted", badge={"id": str(BADGE)})),
-        data(
-            event(
-                event_type="badge_template.changed", badge_template={"id": str(TEMPLATE), "state": "archived"}
-            )
-        ),
+        data(event(event_type="badge_template.changed", badge_template={"id": str(TEMPLATE), "state": "archived"})),
         data(event(event_type="badge.deleted")),
     ]
     moment = datetime(2026, 2, 4, 8, 15, 2, tzinfo=UTC)

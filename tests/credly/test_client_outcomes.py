@@ -117,9 +117,7 @@ def test_a_success_that_cannot_be_read_leaves_a_write_unknown_and_a_read_unavail
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
-@pytest.mark.parametrize(
-    "body", [HTML, b" \r\n<html>", b"\xef\xbb\xbf<html>", b'{"data": {"message": "Validation fai']
-)
+@pytest.mark.parametrize("body", [HTML, b" \r\n<html>", b"\xef\xbb\xbf<html>", b'{"data": {"message": "Validation fai'])
 def test_a_refusal_by_something_in_front_of_credly_is_not_final(server, client, status, body):
     server.replies = [http(status, body), http(status, body)]
     assert isinstance(client.issue(REQUEST), Unknown)

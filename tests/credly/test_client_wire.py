@@ -33,9 +33,7 @@ def server() -> Iterator[ScriptedServer]:
 
 
 def client_of(url: str, **limits: float) -> CredlyClient:
-    return CredlyClient(
-        url, ORGANIZATION, KEY, limits=Limits(**{"connect": 3, "read": 5, "deadline": 5, **limits})
-    )
+    return CredlyClient(url, ORGANIZATION, KEY, limits=Limits(**{"connect": 3, "read": 5, "deadline": 5, **limits}))
 
 
 def test_a_refused_connection_leaves_reads_and_writes_unavailable():
@@ -121,9 +119,7 @@ def test_a_dripping_body_is_given_up_at_the_deadline(server, status):
 
 
 def test_a_compressed_body_counts_unpacked(server):
-    server.replies = [
-        http(200, gzip.compress(data(badge()).split(b"\r\n\r\n", 1)[1]), {"Content-Encoding": "gzip"})
-    ]
+    server.replies = [http(200, gzip.compress(data(badge()).split(b"\r\n\r\n", 1)[1]), {"Content-Encoding": "gzip"})]
     assert isinstance(client_of(server.url).badge(BADGE), Confirmed)
     bomb = gzip.compress(b"[" + b" " * 5_000_000)
     server.replies = [http(200, bomb, {"Content-Encoding": "gzip"})]
@@ -135,10 +131,7 @@ def test_a_compressed_body_counts_unpacked(server):
 def test_the_key_goes_as_user_name_with_an_empty_password(server):
     server.replies = [data(badge())]
     client_of(server.url).badge(BADGE)
-    assert (
-        server.requests[0].headers["Authorization"]
-        == "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()
-    )
+    assert server.requests[0].headers["Authorization"] == "Basic " + base64.b64encode(f"{KEY}:".encode()).decode()
 
 
 def test_a_netrc_or_a_proxy_in_the_environment_changes_nothing(server, monkeypatch, tmp_path):

@@ -29,9 +29,7 @@ def client_of(academy: Academy, key: str) -> CredlyClient:
     return CredlyClient(academy.api, UUID(academy.organization), key, limits=limits)
 
 
-def request_for(
-    academy: Academy, email: str = "dana+lms@learners.example", learner: str = "4711"
-) -> IssueRequest:
+def request_for(academy: Academy, email: str = "dana+lms@learners.example", learner: str = "4711") -> IssueRequest:
     earned = datetime(2026, 2, 3, 8, 15, tzinfo=UTC)
     return IssueRequest(UUID(academy.template), email, "Dana", "Moe", earned, learner)
 
@@ -56,9 +54,7 @@ def test_a_badge_is_issued_read_found_and_revoked(client, academy, emulator):
     assert [badge["state"] for badge in emulator.ledger()] == ["revoked"]
 
 
-def test_a_second_badge_for_the_same_learner_is_a_duplicate_even_with_another_address(
-    client, academy, emulator
-):
+def test_a_second_badge_for_the_same_learner_is_a_duplicate_even_with_another_address(client, academy, emulator):
     badge_of(client.issue(request_for(academy)))
     for email in ("dana+lms@learners.example", "moe@learners.example"):
         outcome = client.issue(request_for(academy, email))

@@ -22,9 +22,7 @@ def test_a_token_is_accepted_as_bearer(academy):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, basic("wrong:"), {"Authorization": "Basic §"}, {"Authorization": "x"}]
-)
+@pytest.mark.parametrize("headers", [{}, basic("wrong:"), {"Authorization": "Basic §"}, {"Authorization": "x"}])
 def test_an_unknown_token_is_401_with_credlys_error_body(academy, headers):
     headers = {name: value.encode() for name, value in headers.items()}
     answer = academy.call("GET", auth=None, headers=headers)

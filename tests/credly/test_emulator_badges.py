@@ -9,9 +9,7 @@ def test_issuing_answers_201_with_the_whole_pending_badge(emulator, academy):
     answer = academy.issue()
     assert answer.status_code == 201
     badge = answer.json()["data"]
-    assert answer.headers["Location"].endswith(
-        f"/v1/organizations/{academy.organization}/badges/{badge['id']}"
-    )
+    assert answer.headers["Location"].endswith(f"/v1/organizations/{academy.organization}/badges/{badge['id']}")
     assert answer.json()["metadata"] == {}
     assert badge["state"] == "pending"
     assert badge["issued_at"] == "2026-02-03T08:15:00.000Z"

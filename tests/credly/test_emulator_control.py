@@ -64,9 +64,7 @@ def test_the_clock_goes_forward_for_everything(emulator, academy):
     emulator.control("POST", "clock", {"advance": 400 * 86400})
     emulator.control("POST", "tokens", {"organization": academy.organization, "token": "fresh"})
     now = emulator.control("GET", "clock")["now"]
-    made = academy.call("POST", "/badges", json=academy.form(), auth=("fresh", "")).json()["data"][
-        "created_at"
-    ]
+    made = academy.call("POST", "/badges", json=academy.form(), auth=("fresh", "")).json()["data"]["created_at"]
     assert made[:13] >= now[:13]
 
 
@@ -202,9 +200,7 @@ def test_a_taken_port_is_one_clear_line(emulator):
 def test_the_command_runs_without_a_database():
     environment = os.environ | {"SECRET_KEY": "x", "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
     command = [sys.executable, "manage.py", "credly_emulator", "--port", "0"]
-    with subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         announced = process.stdout.readline()
         process.terminate()
     assert announced.startswith("Credly emulator on http://127.0.0.1:")

@@ -64,9 +64,7 @@ def life(emulator, academy):
     emulator.control("POST", f"badges/{badge}/privacy", {"public": False})
     academy.call("PUT", f"/badges/{badge}/revoke", json={"reason": "x"})
     academy.call("DELETE", f"/badges/{badge}")
-    return emulator.control("GET", "events", arguments={"organization_id": academy.organization})["events"][
-        1:
-    ]
+    return emulator.control("GET", "events", arguments={"organization_id": academy.organization})["events"][1:]
 
 
 def test_each_thing_that_happens_is_an_event(emulator, academy):

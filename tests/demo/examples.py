@@ -24,15 +24,20 @@ def findings_as_expected(expectation: Expectation) -> Findings:
             badge = {"learner": learner, "template": template, "badge": str(uuid4())}
             ledger.append(
                 {
-                    "issuer_earner_id": str(learner), "template": template, "state": state,
-                    "issued_to_first_name": first, "issued_to_last_name": last,
+                    "issuer_earner_id": str(learner),
+                    "template": template,
+                    "state": state,
+                    "issued_to_first_name": first,
+                    "issued_to_last_name": last,
                 }
             )
             told = [AWARDED, REVOKED] if state == "revoked" else [AWARDED]
             signals += [{**badge, "type": event_type, "id": str(uuid4())} for event_type in told]
     status = {
         "events": {
-            "received": 0, "processed": expectation.processed, "failed": expectation.failed,
+            "received": 0,
+            "processed": expectation.processed,
+            "failed": expectation.failed,
             "ignored": expectation.ignored + expectation.signals,
         },
         "credly": {"pending": 0, "failed": expectation.refused},

@@ -76,9 +76,19 @@ def _refusal_without_a_reason(findings: Any) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        _second_live_badge, _missing_badge, _badge_not_revoked, _badge_of_a_stranger, _wrong_name, _missing_signal,
-        _signal_told_twice_with_two_ids, _signal_of_a_badge_never_held, _revoked_before_awarded, _event_lost,
-        _event_waiting, _no_refusal, _refusal_without_a_reason,
+        _second_live_badge,
+        _missing_badge,
+        _badge_not_revoked,
+        _badge_of_a_stranger,
+        _wrong_name,
+        _missing_signal,
+        _signal_told_twice_with_two_ids,
+        _signal_of_a_badge_never_held,
+        _revoked_before_awarded,
+        _event_lost,
+        _event_waiting,
+        _no_refusal,
+        _refusal_without_a_reason,
     ],
 )
 def test_a_difference_is_found(spoil: Callable[[Findings], None]) -> None:

@@ -63,8 +63,13 @@ def fails(who: LmsLearner, minute: float, key: str = DEMO, id: UUID | None = Non
 def message(event: LmsEvent, position: str = "1-0", **changes: Any) -> DecodedMessage:
     """The event as the consumer decodes it."""
     fields = {
-        "id": event.id, "type": event.type, "time": event.time, "source": "openedx/lms/web", "minorversion": 1,
-        "payload": event.payload, "position": position,
+        "id": event.id,
+        "type": event.type,
+        "time": event.time,
+        "source": "openedx/lms/web",
+        "minorversion": 1,
+        "payload": event.payload,
+        "position": position,
     }
     return DecodedMessage(**fields | changes)
 
@@ -78,10 +83,7 @@ def received(*events: LmsEvent) -> list[UUID]:
 def deliver(*events: LmsEvent) -> list[int]:
     """Take events through evaluate and persist, one after the other; the badges they changed."""
     return [
-        badge
-        for event in events
-        for matching in stages.evaluate(received(event))
-        for badge in stages.persist(matching)
+        badge for event in events for matching in stages.evaluate(received(event)) for badge in stages.persist(matching)
     ]
 
 
@@ -99,7 +101,9 @@ def template(owner: Organization | None = None, *, active: bool = True, **fields
     return Template.objects.create(organization=owner or organization(), active=active, **given)
 
 
-def requirement(owner: Template, slug: str, *rules: tuple[str, str, str], type: str = PASSING, group: str = "") -> Requirement:
+def requirement(
+    owner: Template, slug: str, *rules: tuple[str, str, str], type: str = PASSING, group: str = ""
+) -> Requirement:
     row = Requirement.objects.create(template=owner, slug=slug, event_type=type, group=group)
     for path, operator, value in rules:
         RequirementRule.objects.create(requirement=row, data_path=path, operator=operator, value=value)
@@ -127,7 +131,11 @@ def course_template(owner: Organization | None = None, **fields: Any) -> Templat
 def learner(**fields: Any) -> Learner:
     who = lms_learner()
     given = {
-        "lms_user_id": who.id, "username": who.username, "email": who.email, "name": who.name, "as_of": START,
+        "lms_user_id": who.id,
+        "username": who.username,
+        "email": who.email,
+        "name": who.name,
+        "as_of": START,
         "as_of_event": uuid4(),
     }
     return Learner.objects.create(**given | fields)

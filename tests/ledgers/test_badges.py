@@ -115,7 +115,9 @@ def test_once_revocation_began_the_badge_comes_back_only_with_reaward_and_as_the
     for row in Badge.objects.all():
         at_credly(row, state)
     deliver(passes(who, 3))
-    standings = list(Badge.objects.order_by("template__name", "cycle").values_list("template__name", "cycle", "standing"))
+    standings = list(
+        Badge.objects.order_by("template__name", "cycle").values_list("template__name", "cycle", "standing")
+    )
     assert standings == [("again", 1, "revoked"), ("again", 2, "awarded"), ("once", 1, "revoked")]
 
 

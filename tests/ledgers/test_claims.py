@@ -13,6 +13,7 @@ from tests.ledgers.races import AT_ONCE, race
 
 pytestmark = pytest.mark.django_db
 
+
 def reread(row: Badge) -> Badge:
     return Badge.objects.get(pk=row.pk)
 
@@ -121,5 +122,3 @@ def test_a_claim_that_checks_first_and_writes_then_would_be_won_twice():
         return is_free
 
     assert race(check_then_write).count(True) > 1
-
-

@@ -45,8 +45,13 @@ def test_the_step_follows_from_what_should_be_and_what_credly_holds(wanted, held
 @pytest.mark.parametrize(
     ("wanted", "held"),
     [
-        ("awarded", "pending"), ("awarded", "accepted"), ("awarded", "rejected"), ("awarded", "failed"),
-        ("revoked", "none"), ("revoked", "revoked"), ("revoked", "failed"),
+        ("awarded", "pending"),
+        ("awarded", "accepted"),
+        ("awarded", "rejected"),
+        ("awarded", "failed"),
+        ("revoked", "none"),
+        ("revoked", "revoked"),
+        ("revoked", "failed"),
     ],
 )
 def test_a_badge_with_nothing_to_do_is_settled(wanted, held):

@@ -13,9 +13,7 @@ pytestmark = pytest.mark.system
 EVENT = passing_event(
     LmsLearner(7, "ada", "ada@example.org", "Ada Lovelace"), "course-v1:A+B+C", True, datetime(2026, 8, 1, tzinfo=UTC)
 )
-LINE = json.dumps(
-    {"id": str(EVENT.id), "time": EVENT.time.isoformat(), "type": EVENT.type, "payload": EVENT.payload}
-)
+LINE = json.dumps({"id": str(EVENT.id), "time": EVENT.time.isoformat(), "type": EVENT.type, "payload": EVENT.payload})
 
 
 def test_made_up_events_reach_the_bus_as_those_of_the_lms(bus):

@@ -37,7 +37,8 @@ def test_progress_names_each_requirement_and_the_event_that_decided_it():
     assert (status["username"], status["badges"]) == (who.username, [])
     assert (progress["template"], progress["complete"]) == (str(row.uuid), False)
     assert [(each["id"], each["fulfilled"], each["event"]) for each in progress["requirements"]] == [
-        ("demo", True, str(event.id)), ("math", False, None)
+        ("demo", True, str(event.id)),
+        ("math", False, None),
     ]
 
 

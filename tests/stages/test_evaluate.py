@@ -96,7 +96,9 @@ def test_a_type_that_badges_do_not_subscribe_to_is_ignored_although_a_requiremen
     assert stored(event).status == "ignored"
 
 
-@pytest.mark.parametrize("type_name", ["org.openedx.content_authoring.course.catalog_info.changed.v1", "com.example.v1"])
+@pytest.mark.parametrize(
+    "type_name", ["org.openedx.content_authoring.course.catalog_info.changed.v1", "com.example.v1"]
+)
 def test_an_event_of_a_type_without_a_learner_is_refused_with_a_reason(type_name):
     course_template()
     event = without_user()

@@ -244,7 +244,8 @@ def test_after_a_timeout_credly_is_looked_at_first(site, impatient):
 def test_to_try_again_blindly_would_have_issued_two(emulator, site):
     """The control: where the template allows duplicates, only the look keeps the second badge away."""
     template = emulator.control(
-        "POST", "templates",
+        "POST",
+        "templates",
         {"organization": site.academy.organization, "name": "Again", "allow_duplicate_badges": True},
     )
     site.template.uuid = template.get("data", template)["id"]
@@ -333,95 +334,6 @@ def test_an_award_taken_back_while_its_answer_is_missing_ends_with_nothing_at_cr
     assert row.credly_state == ("revoked" if told else "none")
     assert signals(row) == told
     assert len(site.calls()) == 1
-
-
-def test_a_badge_is_revoked_with_one_signal(site):
-    row = site.issued()
-    want(row, "revoked")
-    done = issue(row)
-    [at_credly] = site.ledger()
-    assert (at_credly["state"], row.credly_state, row.due_at) == ("revoked", "revoked", None)
-    assert at_credly["revocation_reason"]
-    assert done.signals == [row.signals.last().pk]
-    issue(row)
-    assert signals(row) == ["awarded", "revoked"]
-    assert len(site.calls("PUT", "/revoke$")) == 1
-
-
-def test_an_accepted_badge_is_revoked(site):
-    row = site.issued()
-    site.emulator.control("POST", f"badges/{row.credly_id}/accept")
-    want(row, "revoked")
-    issue(row)
-    assert row.credly_state == "revoked"
-
-
-@pytest.mark.parametrize("answered", [True, False], ids=["and says so", "and refuses"])
-def test_a_badge_that_credly_has_revoked_already_counts_as_revoked(site, answered):
-    if answered:
-        site.emulator.switch(revocable_states=["pending", "accepted", "revoked"])
-    row = site.issued()
-    site.academy.call("PUT", f"/badges/{row.credly_id}/revoke", json={"reason": "by hand"})
-    want(row, "revoked")
-    issue(row)
-    assert (row.credly_state, signals(row)) == ("revoked", ["awarded", "revoked"])
-
-
-def test_a_badge_that_was_deleted_at_credly_counts_as_revoked(site):
-    row = site.issued()
-    site.academy.call("DELETE", f"/badges/{row.credly_id}")
-    assert site.ledger() == []
-    want(row, "revoked")
-    issue(row)
-    assert (row.credly_state, signals(row)) == ("revoked", ["awarded", "revoked"])
-
-
-def test_of_a_replaced_badge_the_replacement_is_revoked(site):
-    row = site.issued()
-    answer = site.academy.call(
-        "POST", f"/badges/{row.credly_id}/replace", json=site.academy.form(issued_at="2026-06-01 00:00:00 +0000")
-    )
-    assert answer.status_code < 300, answer.text
-    [replacement] = site.live()
-    want(row, "revoked")
-    done = issue(row)
-    assert (done.badges, str(row.credly_id)) == ([row.pk], replacement["id"])
-    issue(row)
-    assert (row.credly_state, site.live()) == ("revoked", [])
-    assert signals(row) == ["awarded", "revoked"]
-
-
-@pytest.mark.parametrize("preset", ["reset-after-success", "reset-before", "500", "truncated-json"])
-def test_after_a_revocation_without_answer_credly_is_looked_at_first(site, preset):
-    row = site.issued()
-    want(row, "revoked")
-    site.fault(preset, method="PUT", times=1)
-    issue(row)
-    assert (row.credly_state, signals(row)) == ("revoking", ["awarded"])
-    issue(row)
-    assert (row.credly_state, signals(row)) == ("revoked", ["awarded", "revoked"])
-    assert [at_credly["state"] for at_credly in site.ledger()] == ["revoked"]
-
-
-def test_a_throttled_revocation_leaves_the_badge_as_it_was(site):
-    row = site.issued()
-    want(row, "revoked")
-    site.fault("429", method="PUT", times=1)
-    issue(row)
-    assert row.credly_state == "pending"
-    want(row, "awarded")
-    issue(row)
-    assert (row.credly_state, row.due_at, len(site.live())) == ("pending", None, 1)
-    assert signals(row) == ["awarded"]
-
-
-def test_a_badge_that_the_learner_declined_and_credly_will_not_revoke_fails_with_its_words(site):
-    row = site.issued()
-    site.emulator.control("POST", f"badges/{row.credly_id}/reject")
-    want(row, "revoked")
-    issue(row)
-    assert row.credly_state == "failed"
-    assert "rejected" in row.error
 
 
 def test_the_next_cycle_is_issued_only_after_credly_has_revoked_the_earlier_badge(site):

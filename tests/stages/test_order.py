@@ -118,8 +118,13 @@ def configure(organization: Organization, plan: Plan, *, reaward: bool, uuid: st
             for each, (kind, group, seen) in zip(made, plan.requirements, strict=True)
         ),
         penalties=tuple(
-            rules.Penalty(number, row.pk, kind, frozenset(made[each].pk for each in which),
-                          tuple(rules.Rule(*rule) for rule in seen))
+            rules.Penalty(
+                number,
+                row.pk,
+                kind,
+                frozenset(made[each].pk for each in which),
+                tuple(rules.Rule(*rule) for rule in seen),
+            )
             for number, (kind, which, seen) in enumerate(plan.penalties)
         ),
         reaward=reaward,
@@ -135,7 +140,9 @@ def expected_progress(templates: list[rules.Template], history: list[LmsEvent]) 
     """The event that fulfills each requirement that is fulfilled, by learner."""
     found = {
         (who.id, requirement.id): oracle.fulfilled_by(template, requirement, of(who, history))
-        for who in LEARNERS for template in templates for requirement in template.requirements
+        for who in LEARNERS
+        for template in templates
+        for requirement in template.requirements
     }
     return {key: event.id for key, event in found.items() if event is not None}
 
@@ -148,7 +155,8 @@ def stored_progress() -> dict[tuple[int, int], UUID]:
 def expected_holders(templates: list[rules.Template], history: list[LmsEvent]) -> set[tuple[int, int]]:
     return {
         (who.id, template.id)
-        for who in LEARNERS for template in templates
+        for who in LEARNERS
+        for template in templates
         if oracle.earned(template, of(who, history)) is not None
     }
 
@@ -181,14 +189,17 @@ def issue_all() -> None:
 def assert_signals_are_true() -> None:
     """Each badge tells `awarded` once, then perhaps `revoked` once; and of one learner and template they alternate."""
     order = ("badge__learner", "badge__template", "pk")
-    rows = Signal.objects.order_by(*order).values_list("badge__learner", "badge__template", "badge__cycle", "event_type")
+    rows = Signal.objects.order_by(*order).values_list(
+        "badge__learner", "badge__template", "badge__cycle", "event_type"
+    )
     for _, told_of_one in groupby(rows, key=lambda row: row[:2]):
         kinds = [(cycle, kind.split(".")[-2]) for _, _, cycle, kind in told_of_one]
-        assert [kind for _, kind in kinds] == ["awarded", "revoked"] * (len(kinds) // 2) + ["awarded"] * (len(kinds) % 2)
+        assert [kind for _, kind in kinds] == ["awarded", "revoked"] * (len(kinds) // 2) + ["awarded"] * (
+            len(kinds) % 2
+        )
         assert len(kinds) == len(set(kinds))
     held = Badge.objects.filter(credly_state="pending")
     assert all(builders.signals(badge) == ["awarded"] for badge in held)
-
 
 
 class Example(transaction.Atomic):
@@ -203,8 +214,12 @@ class Example(transaction.Atomic):
 
 
 @settings(PROFILE)
-@given(data=st.data(), chosen=st.lists(st.just(USUAL) | plans(), min_size=1, max_size=2),
-       history=ups_and_downs() | histories(), reaward=st.booleans())
+@given(
+    data=st.data(),
+    chosen=st.lists(st.just(USUAL) | plans(), min_size=1, max_size=2),
+    history=ups_and_downs() | histories(),
+    reaward=st.booleans(),
+)
 def test_any_order_and_any_repetition_end_in_the_same_progress_and_standing(data, chosen, history, reaward):
     delivered = deliveries(data.draw, history)
     with Example():
@@ -244,7 +259,8 @@ def at_this_site(site: Site, plan: Plan, *, reaward: bool) -> list[rules.Templat
     """A new template of the plan, at Credly too, as the only active one."""
     uuid = str(uuid4())
     site.emulator.control(
-        "POST", "templates",
+        "POST",
+        "templates",
         {"id": uuid, "organization": site.academy.organization, "name": "Any", "allow_duplicate_badges": True},
     )
     for badge in site.live():

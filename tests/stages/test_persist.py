@@ -42,7 +42,8 @@ def test_an_event_is_processed_and_shows_in_progress():
     row = Fulfillment.objects.get()
     assert row.time == at(1)
     assert row.matched == {
-        "requirement": "demo", "rules": [["is_passing", "eq", "true"], ["course.course_key", "eq", DEMO]]
+        "requirement": "demo",
+        "rules": [["is_passing", "eq", "true"], ["course.course_key", "eq", DEMO]],
     }
 
 

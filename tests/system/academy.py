@@ -55,9 +55,12 @@ class Academy:
         template = str(uuid.uuid4())
         allow_duplicates = options.pop("allow_duplicates", False)
         self.system.credly(
-            "POST", "templates",
+            "POST",
+            "templates",
             {
-                "id": template, "organization": self.organization, "name": "Badge",
+                "id": template,
+                "organization": self.organization,
+                "name": "Badge",
                 "allow_duplicate_badges": allow_duplicates,
             },
         )
@@ -66,8 +69,13 @@ class Academy:
             "organizations": [{"uuid": self.organization, "name": "Academy", "api_key": self.key}],
             "templates": [
                 {
-                    "uuid": template, "organization": self.organization, "name": "Badge", "active": True,
-                    "requirements": requirements, "penalties": penalties or [], **options,
+                    "uuid": template,
+                    "organization": self.organization,
+                    "name": "Badge",
+                    "active": True,
+                    "requirements": requirements,
+                    "penalties": penalties or [],
+                    **options,
                 }
             ],
         }
@@ -91,7 +99,9 @@ class Academy:
         """Have the LMS publish events."""
         file = self.system.folder / f"events-{uuid.uuid4()}.jsonl"
         lines = [
-            json.dumps({"id": str(event.id), "time": event.time.isoformat(), "type": event.type, "payload": event.payload})
+            json.dumps(
+                {"id": str(event.id), "time": event.time.isoformat(), "type": event.type, "payload": event.payload}
+            )
             for event in events
         ]
         file.write_text("\n".join(lines))

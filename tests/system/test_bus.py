@@ -30,9 +30,7 @@ def bus(system: System) -> Redis:
 def test_a_stock_consumer_of_the_lms_reads_the_awarded_and_then_the_revoked_signal(academy: Academy):
     key, who = course(), learner("Kim")
     rule = ("course.course_key", "eq", key)
-    template = academy.template(
-        [requirement("pass", PASSED, rule)], [penalty("fail", ["pass"], FAILED, rule)]
-    )
+    template = academy.template([requirement("pass", PASSED, rule)], [penalty("fail", ["pass"], FAILED, rule)])
     academy.play_and_wait(academy.passes(who, key))
     academy.play_and_wait(academy.fails(who, key))
 
@@ -81,7 +79,10 @@ def test_a_message_that_cannot_be_decoded_is_stored_as_failed_and_holds_nobody_b
     template = academy.template([requirement("pass", PASSED, ("course.course_key", "eq", key))])
     failed_before = system.status()["events"]["failed"]
     bus.xadd(TOPIC, {"event_data": b"\x00garbage", "type": "org.openedx.learning.course.passing.status.updated.v1"})
-    bus.xadd(TOPIC, {"id": str(uuid.uuid4()), "time": "2026-01-01T00:00:00+00:00", "type": "no.such.event", "event_data": b""})
+    bus.xadd(
+        TOPIC,
+        {"id": str(uuid.uuid4()), "time": "2026-01-01T00:00:00+00:00", "type": "no.such.event", "event_data": b""},
+    )
     academy.play_and_wait(academy.passes(who, key))
 
     assert academy.holders(template) == [str(who.id)]

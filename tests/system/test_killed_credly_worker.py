@@ -38,7 +38,9 @@ def writes_blocked(system: System) -> Iterator[None]:
 def kill_between_answer_and_commit(academy: Academy, template: str, who: LmsLearner) -> None:
     """Let Credly issue the badge and answer, but kill the worker before it can write that down."""
     system = academy.system
-    system.credly("POST", "faults", {"match": {"method": "POST", "path": "/badges"}, "delay": 3, "when": "after", "times": 1})
+    system.credly(
+        "POST", "faults", {"match": {"method": "POST", "path": "/badges"}, "delay": 3, "when": "after", "times": 1}
+    )
     academy.play(academy.passes(who, COURSE))
     eventually(lambda: academy.badges_at_credly(template, who))
     with writes_blocked(system):
@@ -52,7 +54,9 @@ def issue_calls(system: System) -> list[dict[str, object]]:
 
 def awaits_an_answer(system: System) -> bool:
     with closing(sqlite3.connect(system.folder / "db.sqlite3")) as connection:
-        return connection.execute("SELECT credly_state, credly_id FROM pipeline_badge").fetchall() == [("issuing", None)]
+        return connection.execute("SELECT credly_state, credly_id FROM pipeline_badge").fetchall() == [
+            ("issuing", None)
+        ]
 
 
 def test_the_learner_gets_one_badge_and_one_signal(system: System):

@@ -56,7 +56,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with all tables, to be copied."""
     file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
     subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"], cwd=PROJECT, check=True,
+        [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"],
+        cwd=PROJECT,
+        check=True,
         env={**os.environ, "DEBUG": "true", "DATABASE_URL": f"sqlite:///{file}"},
     )
     return file
@@ -134,7 +136,10 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     def start(process: str, *flags: str, **variables: str) -> ChildProcess:
         name = f"{process}.{len(started) + 1}"
         child = ChildProcess(
-            name, " ".join([procfile(process), *flags]), folder=PROJECT, log=tmp_path / "logs" / f"{name}.log",
+            name,
+            " ".join([procfile(process), *flags]),
+            folder=PROJECT,
+            log=tmp_path / "logs" / f"{name}.log",
             environment={**environment, "PS": str(len(started) + 1), **variables},
         )
         started.append(child)

@@ -34,7 +34,9 @@ class School:
 
     def learner(self) -> LmsLearner:
         number = next(self._numbers)
-        return LmsLearner(number, f"username-{number}", f"learner-{number}@learners.example", f"Dana-{number} Moe-{number}")
+        return LmsLearner(
+            number, f"username-{number}", f"learner-{number}@learners.example", f"Dana-{number} Moe-{number}"
+        )
 
     def passes(self, learner: LmsLearner | None = None, **changes: Any) -> uuid.UUID:
         """Store the event that a learner (a new one) passed the course; `changes` replace fields of the message."""
@@ -43,8 +45,13 @@ class School:
     def message(self, learner: LmsLearner | None = None, **changes: Any) -> DecodedMessage:
         event = passing_event(learner or self.learner(), COURSE, True, START)
         fields: dict[str, Any] = {
-            "id": event.id, "type": event.type, "time": event.time, "source": "openedx/lms/web", "minorversion": 0,
-            "payload": event.payload, "position": "1-0",
+            "id": event.id,
+            "type": event.type,
+            "time": event.time,
+            "source": "openedx/lms/web",
+            "minorversion": 0,
+            "payload": event.payload,
+            "position": "1-0",
         }
         return DecodedMessage(**(fields | changes))
 

@@ -24,7 +24,10 @@ def test_workers_go_on_after_a_restart_of_the_broker(celery_setup: CeleryTestSet
 
 @pytest.mark.parametrize("connected", [False, True])
 def test_a_nudge_to_a_broker_that_is_down_is_logged_and_no_error(
-    celery_broker: BrokerNode, celery_setup_app: Celery, school: School, caplog: pytest.LogCaptureFixture,
+    celery_broker: BrokerNode,
+    celery_setup_app: Celery,
+    school: School,
+    caplog: pytest.LogCaptureFixture,
     connected: bool,
 ):
     if connected:

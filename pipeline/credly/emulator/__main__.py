@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the emulator's arguments."""
     parser.add_argument("--port", type=_port, required=True, help="port to listen on; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--latency", type=_seconds, default=0.0, help="seconds that each API call takes (default: 0)"
-    )
+    parser.add_argument("--latency", type=_seconds, default=0.0, help="seconds that each API call takes (default: 0)")
     parser.add_argument(
         "--seed-file",
         type=Path,
@@ -30,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='JSON to begin with: {"organizations": [{"id", "name", "webhook_url",'
         ' "tokens": [{"token"}], "templates": [{"id", "name", "state"}]}]}',
     )
-    parser.add_argument(
-        "--organization", metavar="UUID", help="begin with this organization; needs --api-key"
-    )
+    parser.add_argument("--organization", metavar="UUID", help="begin with this organization; needs --api-key")
     parser.add_argument("--api-key", metavar="KEY", help="authorization token of that organization")
     parser.add_argument(
         "--template",

@@ -345,7 +345,5 @@ _ROUTES: list[tuple[str, re.Pattern[str], Callable[..., Body]]] = [
 ]
 """Every control call: method, path under ``/control/``, function."""
 
-CALLS = [
-    (method, path.pattern.replace("([^/]+)", "{id}"), serve.__doc__ or "") for method, path, serve in _ROUTES
-]
+CALLS = [(method, path.pattern.replace("([^/]+)", "{id}"), serve.__doc__ or "") for method, path, serve in _ROUTES]
 """The control calls for people: method, path, what it does."""

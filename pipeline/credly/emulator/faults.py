@@ -141,9 +141,7 @@ def make_fault(given: object) -> Fault:
         raise SpecificationError(f"unknown preset {preset!r}; known are: {', '.join(PRESETS)}")
     if preset is None and not {"status", "delay", "ending"} & set(fields):
         raise SpecificationError("give a preset, or at least one of status, delay, ending")
-    base = (
-        PRESETS[preset] if preset else Fault("custom", when="after" if "status" not in fields else "before")
-    )
+    base = PRESETS[preset] if preset else Fault("custom", when="after" if "status" not in fields else "before")
     if retry_after is not None:
         fields["headers"] = base.headers | fields.get("headers", {}) | {"Retry-After": str(retry_after)}
     fields["match"] = _check_match(fields.get("match", {}))

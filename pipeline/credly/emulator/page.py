@@ -27,10 +27,7 @@ def render(world: World) -> str:
         + "<h2>Templates</h2>"
         + _table(
             ("Template", "Name", "State", "Organization", "Issued"),
-            (
-                (t.id, t.name, t.state, t.owner.name, str(t.badges_count))
-                for t in world.state.templates.values()
-            ),
+            ((t.id, t.name, t.state, t.owner.name, str(t.badges_count)) for t in world.state.templates.values()),
         )
         + "<h2>Badges</h2>"
         + _table(

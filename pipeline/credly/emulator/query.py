@@ -130,9 +130,7 @@ BADGE_FILTERS: Mapping[str, Predicate] = {
     "query": lambda item, values: (
         values[0].casefold() in f"{issued_to(item)}\n{item.recipient_email}\n{item.template.name}".casefold()
     ),
-    "badge_templates[reporting_tags]": lambda item, values: _any_detail("reporting_tags")(
-        item.template, values
-    ),
+    "badge_templates[reporting_tags]": lambda item, values: _any_detail("reporting_tags")(item.template, values),
     **_days("created_at"),
     **_days("updated_at"),
     **_days("issued_at", "_date"),

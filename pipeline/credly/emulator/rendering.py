@@ -179,8 +179,7 @@ def badge_object(state: State, badge: Badge) -> dict[str, Any]:
         "image": template["image"],
         "image_url": template["image_url"],
         "alignments": [
-            {"name": item.get("name"), "description": item.get("description")}
-            for item in template["alignments"]
+            {"name": item.get("name"), "description": item.get("description")} for item in template["alignments"]
         ],
         "evidence": badge.evidence,
         **_addresses(state, badge),

@@ -44,9 +44,7 @@ def run(
     asyncio.run(_serve(host, port, latency, seed, ready))
 
 
-async def _serve(
-    host: str, port: int, latency: float, seed: dict[str, Any], ready: Callable[[str], None]
-) -> None:
+async def _serve(host: str, port: int, latency: float, seed: dict[str, Any], ready: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

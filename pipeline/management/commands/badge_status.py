@@ -41,7 +41,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {_requirement_line(requirement)}")
         for badge in status["badges"]:
             credly = badge["credly"]
-            self.stdout.write(f"\nBadge {badge['name']} ({badge['uuid']}): {badge['standing']}, Credly: {credly['state']}")
+            self.stdout.write(
+                f"\nBadge {badge['name']} ({badge['uuid']}): {badge['standing']}, Credly: {credly['state']}"
+            )
             if credly["error"]:
                 self.stdout.write(f"  {credly['error']}")
             for entry in badge["history"]:

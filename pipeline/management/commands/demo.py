@@ -37,7 +37,9 @@ class Command(BaseCommand):
             "--learners", metavar="N", type=_learners, default=200, help="how many (default: %(default)s)"
         )
         parser.add_argument(
-            "--seed", metavar="S", type=int,
+            "--seed",
+            metavar="S",
+            type=int,
             help="decides event ids, order, repeats and failures, e.g. 7; printed (default: a random one)",
         )
         parser.add_argument(

@@ -21,18 +21,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define `--output`."""
-        parser.add_argument(
-            "--output", metavar="FILE", type=Path, help="where to write it (default: standard output)"
-        )
+        parser.add_argument("--output", metavar="FILE", type=Path, help="where to write it (default: standard output)")
 
     def handle(self, *, output: Path | None, **_: Any) -> None:
         """Export to the file, else to standard output."""
         try:
             text = export_configuration()
         except DatabaseError as error:
-            raise CommandError(
-                f"Nothing was exported, the database refused: {' '.join(str(error).split())}"
-            ) from error
+            raise CommandError(f"Nothing was exported, the database refused: {' '.join(str(error).split())}") from error
         if output is None:
             self.stdout.write(text, ending="")
             return

@@ -38,9 +38,7 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
             sys.exit(1)
         except DatabaseError as error:
-            raise CommandError(
-                f"Nothing was imported, the database refused: {' '.join(str(error).split())}"
-            ) from error
+            raise CommandError(f"Nothing was imported, the database refused: {' '.join(str(error).split())}") from error
         for change in changes:
             self.stdout.write(str(change))
         summary = counted(changes)

@@ -29,7 +29,9 @@ class Command(BaseCommand):
         unread = status["bus"]["unread"]
         self.stdout.write(f"bus      {'does not answer' if unread is None else f'unread {unread}'}")
         for refused in status["keys_refused"]:
-            self.stdout.write(f"Credly refuses the key of organization {refused['organization']} since {refused['since']}")
+            self.stdout.write(
+                f"Credly refuses the key of organization {refused['organization']} since {refused['since']}"
+            )
         waiting = status["oldest_waiting"]
         if waiting:
             self.stdout.write(f"Waiting longest: one {waiting['kind']}, for {waiting['seconds']} s.")

@@ -108,9 +108,7 @@ def remove_template(state: State, template: Template) -> None:
 def _describe(template: Template, fields: dict[str, Any]) -> None:
     template.details |= {name: fields[name] for name in DETAILS if name in fields}
     template.public = bool(fields.get("public", template.public))
-    template.allow_duplicate_badges = bool(
-        fields.get("allow_duplicate_badges", template.allow_duplicate_badges)
-    )
+    template.allow_duplicate_badges = bool(fields.get("allow_duplicate_badges", template.allow_duplicate_badges))
     image = fields.get("image")
     if isinstance(image, dict) and isinstance(image.get("remote_upload_url"), str):
         template.image_url = image["remote_upload_url"]
