@@ -5,6 +5,7 @@ again.  So a broker that is away is logged here and never an error of the caller
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +17,9 @@ from kombu.exceptions import KombuError
 from pipeline.celery import app
 
 logger = logging.getLogger(__name__)
+
+AT_ONCE_SECONDS = 1.0
+"""A publication that fails later than this was refused by a broker that hangs, which must not hold the caller twice."""
 
 EVALUATE_AT_ONCE = 500
 """Events per evaluate message: Celery costs about a millisecond a message, which so many events may share."""
@@ -58,15 +62,33 @@ def _send(task: str, calls: list[list[Any]]) -> None:
 
 
 def _publish(task: str, calls: list[list[Any]]) -> None:
-    """Publish one message per call, in one round trip where the broker can."""
+    """Publish one message per call, in one round trip where the broker can.
+
+    What fails at once is tried once more: after a restart of the broker the pool still holds connections to the old one.
+    """
+    started = time.monotonic()
     try:
-        with app.producer_pool.acquire(block=True) as producer, producer.batch():
-            for arguments in calls:
-                app.send_task(task, args=arguments, producer=producer)
+        _publish_batch(task, calls)
     except (KombuError, OSError) as error:
-        logger.warning(
-            "The broker did not take %s nudge(s) for %s (%s); housekeeping will nudge again",
-            len(calls),
-            task,
-            type(error).__name__,
-        )
+        failed_at_once = time.monotonic() - started < AT_ONCE_SECONDS
+        if not (failed_at_once and _publish_again(task, calls)):
+            logger.warning(
+                "The broker did not take %s nudge(s) for %s (%s); housekeeping will nudge again",
+                len(calls),
+                task,
+                type(error).__name__,
+            )
+
+
+def _publish_again(task: str, calls: list[list[Any]]) -> bool:
+    try:
+        _publish_batch(task, calls)
+    except (KombuError, OSError):
+        return False
+    return True
+
+
+def _publish_batch(task: str, calls: list[list[Any]]) -> None:
+    with app.producer_pool.acquire(block=True) as producer, producer.batch():
+        for arguments in calls:
+            app.send_task(task, args=arguments, producer=producer)

@@ -136,10 +136,17 @@ class Transport:
                 return Answer(response.status_code, response.headers.get("Retry-After"), body, flaw)
         except _WIRE_ERRORS as error:
             # Only the kind of error is told: its text holds the URL, and so perhaps an e-mail address.
-            kind = type(error).__name__
+            kind = _kind(error)
             if _never_sent(error):
                 return Unavailable(f"no connection ({kind})")
             return doubt(f"no answer ({kind})")
+
+
+def _kind(error: BaseException) -> str:
+    """The name of the error that was first, which the libraries wrapped into others."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return type(error).__name__
 
 
 def _never_sent(error: Exception) -> bool:
