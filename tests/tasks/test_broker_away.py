@@ -15,7 +15,7 @@ from tests.tasks.school import School, nothing_waits, status
 
 def test_workers_go_on_after_a_restart_of_the_broker(celery_setup: CeleryTestSetup, school: School):
     nudges.evaluate([school.passes()])
-    eventually(lambda: school.issued() == ["1"])
+    eventually(lambda: school.issued() == ["1"] and nothing_waits())
     celery_setup.broker.restart()
     nudges.evaluate([school.passes()])
     eventually(nothing_waits)
