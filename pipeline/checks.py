@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
+from django.utils.module_loading import import_string
 
 from pipeline.bus.catalogue import badge_event_types, event_types, find_signal
 from pipeline.bus.codec import can_travel
@@ -35,14 +36,45 @@ def check_event_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 
 @checks.register
+def check_event_bus(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``EVENT_BUS_PRODUCER``, ``EVENT_BUS_CONSUMER``: E003 for a path to nothing, which openedx-events only warns of."""
+    return [
+        checks.Error(
+            f'{name}: "{getattr(settings, name)}" can\'t be imported: {error}.',
+            hint="It must be the dotted path of a class or function; leave it out for this project's own.",
+            id="badges.E003",
+        )
+        for name in ("EVENT_BUS_PRODUCER", "EVENT_BUS_CONSUMER")
+        if (error := _import_error(getattr(settings, name)))
+    ]
+
+
+@checks.register
+def check_badges_config_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``BADGES_CONFIG``: W003 for a key that means nothing here."""
+    config = settings.BADGES_CONFIG
+    known = settings.BADGES_CONFIG_DEFAULTS
+    parts = [("BADGES_CONFIG", config, known)]
+    parts += [(f'BADGES_CONFIG["{name}"]', config[name], known[name]) for name in ("credly", "rules")]
+    return [
+        checks.Warning(f'{label}: the key "{key}" means nothing here.', hint=_near(key, allowed), id="badges.W003")
+        for label, given, allowed in parts
+        for key in given
+        if key not in allowed
+    ]
+
+
+@checks.register
 def check_ignored_key_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """``BADGES_CONFIG["rules"]["ignored_keypaths"]``: W001 for one that no configured event has."""
     known = {
         written
         for event in badge_event_types().values()
         for path in event.key_paths
-        for written in (path, f"{event.payload_name}.{path}")
+        for written in event.written_forms(path)
     }
+    if not known:
+        return []
     return [
         checks.Warning(
             f'BADGES_CONFIG["rules"]["ignored_keypaths"]: no configured event has the path "{path}".',
@@ -52,6 +84,14 @@ def check_ignored_key_paths(app_configs: Sequence[AppConfig] | None, **kwargs: A
         for path in settings.BADGES_CONFIG["rules"]["ignored_keypaths"]
         if path not in known
     ]
+
+
+def _import_error(path: str) -> str:
+    try:
+        import_string(path)
+    except ImportError as error:
+        return str(error)
+    return ""
 
 
 def _check_badge_event(name: str) -> Iterator[CheckMessage]:

@@ -91,7 +91,7 @@ class Environment:
 
     def keys_by_organization(self, name: str) -> dict[str, str]:
         """A JSON object organization UUID to API key, UUIDs in canonical form.  Its values are never shown."""
-        allowed = 'a JSON object {"organization UUID": "API key"}'
+        allowed = 'a JSON object {"organization UUID": "API key"} without empty keys'
         return dict(self._read(name, {}, keys_by_organization, allowed, secret=True))
 
     def mapping(self, name: str, default: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ defaults of the badges feature are those of the Open edX documentation, "Badges 
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,24 @@ def _database(environment: Environment) -> dict[str, Any]:
         ("sqlite", "postgres", "postgresql", "mysql"),
     )
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
+    if database["ENGINE"] == "django.db.backends.mysql" and find_spec("MySQLdb") is None:
+        raise ConfigurationError("DATABASE_URL: for MySQL install the package mysqlclient, which is not installed")
     if database["ENGINE"] == "django.db.backends.sqlite3":
-        Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder_of(database["NAME"])
         database["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
         }
     return database
+
+
+def _make_folder_of(file: str) -> None:
+    folder = Path(file).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"DATABASE_URL: can't make the folder {folder}: {error.strerror}") from None
 
 
 def _badges_config(environment: Environment) -> dict[str, Any]:
@@ -146,8 +157,9 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "pipeline.bus.apps.EventsConfig",
+    # Before the events app: its command consume_events goes through ours.
     "pipeline.apps.PipelineConfig",
+    "pipeline.bus.apps.EventsConfig",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

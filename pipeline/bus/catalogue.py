@@ -46,6 +46,17 @@ class EventType:
     key_paths: Mapping[str, type]
     user_path: str
 
+    def written_forms(self, path: str) -> set[str]:
+        """How a path of the payload may be written in ``ignored_keypaths``.
+
+        From the payload (``user.pii.email``), from the signal's data (``course_passing_status.user.pii.email``), and,
+        below the learner, from ``user``, whatever the learner is called in this payload (``student_user.pii.email``).
+        """
+        forms = {path, f"{self.payload_name}.{path}"}
+        if self.user_path and path.startswith(f"{self.user_path}."):
+            forms.add(f"user.{path.removeprefix(f'{self.user_path}.')}")
+        return forms
+
 
 @cache
 def _signals() -> Mapping[str, OpenEdxPublicSignal]:
@@ -82,9 +93,7 @@ def badge_event_types() -> Mapping[str, EventType]:
 def key_paths(name: str) -> dict[str, str]:
     """The paths of an event type that a rule may compare, each with a word for its type ("boolean", "text", ...).
 
-    Leaves out ``BADGES_CONFIG["rules"]["ignored_keypaths"]``, which may be written from the payload
-    (``user.pii.email``) or from the signal's data (``course_passing_status.user.pii.email``; for an event whose
-    payload ``user`` is the ``UserData`` itself, ``user.pii.email`` again).
+    Leaves out ``BADGES_CONFIG["rules"]["ignored_keypaths"]``, in any of the forms of `EventType.written_forms`.
 
     Raises KeyError when the event type is unknown.
     """
@@ -93,7 +102,7 @@ def key_paths(name: str) -> dict[str, str]:
     return {
         path: _type_word(leaf)
         for path, leaf in event.key_paths.items()
-        if not ignored & {path, f"{event.payload_name}.{path}"}
+        if not ignored & event.written_forms(path)
     }
 
 

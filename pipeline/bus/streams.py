@@ -9,9 +9,7 @@ from edx_event_bus_redis.internal.config import get_full_topic
 from redis.exceptions import RedisError, ResponseError
 
 from pipeline.bus.connection import BLOCK_MS, connect
-from pipeline.bus.positions import Gap, find_gap, groups, unread
-
-__all__ = ["BLOCK_MS", "Entry", "Gap", "StreamReader", "connect", "find_gap", "groups", "unread"]
+from pipeline.bus.positions import Gap, find_gap
 
 logger = logging.getLogger(__name__)
 

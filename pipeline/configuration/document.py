@@ -95,7 +95,7 @@ class Document:
 
 
 def read_document(
-    content: bytes, file: str, known_organizations: Collection[UUID], environment: Mapping[str, str]
+    content: bytes, file: str, known_organizations: Collection[UUID]
 ) -> Document:
     """Read and check a file.
 
@@ -103,7 +103,6 @@ def read_document(
         content: the file's bytes.
         file: its name, for the errors.
         known_organizations: those that a template may belong to besides the file's own.
-        environment: the variables that an `api_key: env:NAME` may name.
 
     Raises:
         DocumentError: with every error of the file.
@@ -114,7 +113,7 @@ def read_document(
     if version.present and (version.kind != "a number" or version.scalar(10) != VERSION):
         version.refuse("is not a known version of this format", VERSION)
     seen: dict[Hashable, Place] = {}
-    organizations = tuple(_organization(place, seen, environment) for place in fields["organizations"].entries())
+    organizations = tuple(_organization(place, seen) for place in fields["organizations"].entries())
     owners = {*known_organizations, *(organization.uuid for organization in organizations)}
     seen = {}
     templates = tuple(_template(place, seen, owners) for place in fields["templates"].entries())
@@ -122,16 +121,16 @@ def read_document(
     return Document(organizations, templates)
 
 
-def _organization(place: Place, seen: dict[Hashable, Place], environment: Mapping[str, str]) -> OrganizationEntry:
+def _organization(place: Place, seen: dict[Hashable, Place]) -> OrganizationEntry:
     fields = place.mapping(["uuid"], ["name", "api_key"])
     return OrganizationEntry(
         uuid=_unique_uuid(fields["uuid"], seen),
         name=_if_present(fields["name"], 255),
-        api_key=_api_key(fields["api_key"], environment),
+        api_key=_api_key(fields["api_key"]),
     )
 
 
-def _api_key(place: Place, environment: Mapping[str, str]) -> str | None:
+def _api_key(place: Place) -> str | None:
     if not place.present:
         return None
     key = place.text()
@@ -139,8 +138,6 @@ def _api_key(place: Place, environment: Mapping[str, str]) -> str | None:
         name = key.removeprefix(ENVIRONMENT_PREFIX)
         if not _VARIABLE.fullmatch(name):
             place.refuse("names no environment variable", "env:NAME or a key")
-        elif not environment.get(name):
-            place.refuse(f"the environment variable {name} is not set")
     return key
 
 

@@ -5,7 +5,6 @@ template that it mentions gets exactly the requirements, penalties and rules of 
 differ are written, so that a repeated import changes nothing and no worker compiles its rules anew.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -50,7 +49,7 @@ def import_configuration(content: bytes, file: str, *, dry_run: bool = False) ->
     """
     with transaction.atomic():
         known = set(Organization.objects.values_list("uuid", flat=True))
-        document = read_document(content, file, known, os.environ)
+        document = read_document(content, file, known)
         changes = _apply(document)
         transaction.set_rollback(dry_run)
     return changes

@@ -20,14 +20,13 @@ _ADDRESS = re.compile(r"[^\s@<>\"'(),;:]{1,64}@[^\s@<>\"'(),;:]{1,255}")
 def complaint(body: bytes) -> str:
     """All that the body of a refusal says, empty if it says nothing; not safe yet, see ``one_line``.
 
-    Raises MalformedError for a page made for people, which comes from something in front of Credly, and for
-    cut JSON.
+    Raises MalformedError for what is not JSON (a page or a line of text comes from something in front of Credly).
     """
     text = body.decode("utf-8", "replace").strip("\ufeff \t\r\n")
+    if not text:
+        return ""
     if text.startswith("<"):
         raise MalformedError("the body is an HTML page")
-    if not text.startswith(("{", "[")):
-        return text
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

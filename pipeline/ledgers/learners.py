@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.models import Learner
 
-LONGEST = 255
-"""Longest text kept of a name or the like, the LMS's own limit.  The event keeps the whole."""
+LONGEST_USERNAME = 255
+"""Characters kept of a username, which is indexed; an LMS allows 150.  The event keeps the whole."""
 
 
 def update(user: Mapping[str, Any], time: datetime, event: uuid.UUID) -> Learner:
@@ -20,9 +20,9 @@ def update(user: Mapping[str, Any], time: datetime, event: uuid.UUID) -> Learner
     """
     pii = user["pii"]
     values = {
-        "username": pii["username"][:LONGEST],
-        "email": pii["email"][:LONGEST],
-        "name": (pii.get("name") or "")[:LONGEST],
+        "username": pii["username"][:LONGEST_USERNAME],
+        "email": pii["email"],
+        "name": pii.get("name") or "",
         "active": user["is_active"],
         "as_of": time,
         "as_of_event": event,

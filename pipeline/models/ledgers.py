@@ -67,8 +67,9 @@ class Learner(models.Model):
 
     lms_user_id = models.BigIntegerField(unique=True)
     username = models.CharField(max_length=255, db_index=True)
-    email = models.CharField(max_length=255, blank=True)
-    name = models.CharField(max_length=255, blank=True)
+    # As they came: a shortened address would be another person's.
+    email = models.TextField(blank=True)
+    name = models.TextField(blank=True)
     active = models.BooleanField(default=True)
     as_of = models.DateTimeField(help_text="Time of the event that these values come from.")
     as_of_event = models.UUIDField()

@@ -9,7 +9,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from pipeline.bus import streams
+from pipeline.bus.positions import unread
 from pipeline.models import (
     Badge,
     ConsumerGroup,
@@ -32,15 +32,15 @@ def pipeline_status() -> dict[str, Any]:
     says that nothing waits at any stage, is false.
     """
     # Down the way of an event: what moves on while we read is then seen at a later stage, and never at none.
-    unread = _unread()
+    before = _unread()
     events = _counts(Event, "status", EventStatus.values)
     badges = _counts(Badge, "standing", Standing.values)
     pending = Badge.objects.filter(due_at__isnull=False).count()
     credly_states = _counts(Badge, "credly_state", CredlyState.values)
     signals = _counts(Signal, "state", SignalState.values)
     # Once more, for the signals that were put on the bus meanwhile: we read that topic too.
-    again = _unread()
-    unread = None if unread is None or again is None else max(unread, again)
+    after = _unread()
+    waiting = None if before is None or after is None else max(before, after)
     credly = {
         "pending": pending,
         "issued": sum(credly_states[state] for state in HELD),
@@ -52,12 +52,12 @@ def pipeline_status() -> dict[str, Any]:
         "badges": badges,
         "credly": credly,
         "signals": signals,
-        "bus": {"unread": unread},
+        "bus": {"unread": waiting},
         "keys_refused": [
             _refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)
         ],
         "oldest_waiting": _oldest_waiting(),
-        "idle": unread == 0 and not any((events["received"], credly["pending"], signals["pending"])),
+        "idle": waiting == 0 and not any((events["received"], credly["pending"], signals["pending"])),
     }
 
 
@@ -69,8 +69,12 @@ def _counts(model: Any, field: str, values: Iterable[str]) -> dict[str, int]:
 def _unread() -> int | None:
     """Before the first consumer has made itself known, everything on the badges topic waits for it."""
     ours = list(ConsumerGroup.objects.values_list("topic", "group")) or [(settings.BADGES_TOPIC, "")]
+    by_topic: dict[str, list[str]] = {}
+    for topic, group in ours:
+        by_topic.setdefault(topic, []).append(group)
     try:
-        return sum(streams.unread(topic, group) for topic, group in ours)
+        # What one group of ours has stored is stored: a group that nobody uses any more does not count.
+        return sum(min(unread(topic, group) for group in groups) for topic, groups in by_topic.items())
     except RedisError:
         return None
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -29,6 +30,8 @@ BATCH = 500
 
 CLAIM_IDLE_MS = 30_000
 """After this a consumer that holds entries counts as dead; storing a batch takes under a second."""
+
+ENTRY_ID = re.compile(r"\d+(-\d+)?|\$")
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 10.0
@@ -74,7 +77,8 @@ class InboxConsumer(EventBusConsumer):
         self._stop_on_signals()
         reader = StreamReader(self.topic, self.group_id, self.consumer_name, claim_idle_ms=self.claim_idle_ms)
         self._until_stopped(lambda: self._enroll(reader), once=True)
-        logger.info("Consumer %s of group %s reads %s", self.consumer_name, self.group_id, reader.stream)
+        if not self._stopping.is_set():
+            logger.info("Consumer %s of group %s reads %s", self.consumer_name, self.group_id, reader.stream)
         self._until_stopped(lambda: self._consume_batch(reader))
         reader.close()
         logger.info("Consumer %s stopped", self.consumer_name)
@@ -87,6 +91,11 @@ class InboxConsumer(EventBusConsumer):
         if self._unknown:
             allowed = "consumer_name, last_read_msg_id, check_backlog, claim_msgs_older_than"
             _exit(f"--extra: unknown key(s) {', '.join(sorted(self._unknown))}; allowed: {allowed}")
+        if self.last_read_msg_id is not None and not ENTRY_ID.fullmatch(str(self.last_read_msg_id)):
+            _exit(
+                f"--extra: last_read_msg_id: {self.last_read_msg_id!r} is not allowed; it must be an entry id such as "
+                '"1679676448892-0", "0" for the beginning or "$" for the end'
+            )
         if not isinstance(self.claim_idle_ms, int) or self.claim_idle_ms < 0:
             _exit(f"--extra: claim_msgs_older_than: {self.claim_idle_ms!r} is not allowed; it must be milliseconds")
 

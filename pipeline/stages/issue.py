@@ -136,10 +136,8 @@ def _revoke(client: CredlyClient, claim: Claim) -> Done:
     match outcome:
         case Confirmed():
             return _withdrawn(claim, "revoked at Credly")
-        case Rejected(status=404):
-            return _withdrawn(claim, "not at Credly any more")
-        case Rejected(message=message):
-            return _revocation_rejected(client, claim, message)
+        case Rejected():
+            return _revocation_rejected(client, claim, outcome)
         case _:
             return _not_done(claim, outcome, before=CredlyState(claim.badge.credly_state))
 
@@ -152,23 +150,39 @@ def _look_up_then_revoke(client: CredlyClient, claim: Claim) -> Done:
         case Confirmed():
             return _revoke(client, claim)
         case Rejected(status=404):
-            return _withdrawn(claim, "not at Credly any more")
+            return _not_found(client, claim)
         case _:
             return _not_done(claim, outcome, before=CredlyState.REVOKING)
 
 
-def _revocation_rejected(client: CredlyClient, claim: Claim, message: str) -> Done:
-    """Credly will not revoke: because it is revoked already, or because another badge took this one's place."""
+def _revocation_rejected(client: CredlyClient, claim: Claim, rejected: Rejected) -> Done:
+    """Credly will not revoke: it is revoked already, another badge took its place, or it is gone.  Look which."""
     outcome = client.badge(_credly_id(claim))
     match outcome:
         case Confirmed(value=badge) if badge.state == "revoked":
             return _withdrawn(claim, "found revoked at Credly")
         case Confirmed(value=badge) if badge.replacement_badge_id:
             return holdings.replaced(claim, badge.replacement_badge_id)
+        case Confirmed() if rejected.status == 404:
+            return holdings.postponed(claim, CredlyState.REVOKING, "Credly did not find the badge, and yet shows it.")
         case Confirmed():
-            return holdings.failed(claim, f"Credly says: {message}")
+            return holdings.failed(claim, f"Credly says: {rejected.message}")
+        case Rejected(status=404):
+            return _not_found(client, claim)
         case _:
             return _not_done(claim, outcome, before=CredlyState.REVOKING)
+
+
+def _not_found(client: CredlyClient, claim: Claim) -> Done:
+    """Credly knows no badge of this id: gone, unless its list of the learner's badges says otherwise."""
+    found = _find(client, claim.badge)
+    if not isinstance(found, Confirmed):
+        return _not_done(claim, found, before=CredlyState.REVOKING)
+    if found.value is None:
+        return _withdrawn(claim, "not at Credly any more")
+    if found.value.id == claim.badge.credly_id:
+        return holdings.postponed(claim, CredlyState.REVOKING, "Credly did not find the badge, and yet lists it.")
+    return holdings.replaced(claim, found.value.id)
 
 
 _STEPS = {

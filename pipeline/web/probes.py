@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from pipeline import nudges
-from pipeline.bus import streams
+from pipeline.bus.connection import connect
 
 logger = logging.getLogger(__name__)
 
@@ -47,5 +47,5 @@ def _database() -> None:
 
 
 def _bus() -> None:
-    with streams.connect() as client:
+    with connect() as client:
         client.ping()

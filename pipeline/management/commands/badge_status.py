@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from pipeline.management.command import DatabaseCommand
 from pipeline.reports.learner import UnknownLearner, learner_status
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Print one learner's progress and badges."""
 
     help = "One learner: progress per template, badges with their history, and the events that led there."

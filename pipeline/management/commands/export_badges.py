@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
 from pipeline.configuration.exporting import export_configuration
+from pipeline.management.command import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Write the badge configuration as YAML."""
 
     help = (
@@ -25,10 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *, output: Path | None, **_: Any) -> None:
         """Export to the file, else to standard output."""
-        try:
-            text = export_configuration()
-        except DatabaseError as error:
-            raise CommandError(f"Nothing was exported, the database refused: {' '.join(str(error).split())}") from error
+        text = export_configuration()
         if output is None:
             self.stdout.write(text, ending="")
             return

@@ -3,15 +3,17 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.core.management.base import CommandError, CommandParser
 
+from pipeline.configuration import organizations
 from pipeline.configuration.difference import counted
 from pipeline.configuration.importing import import_configuration
 from pipeline.configuration.places import MAX_BYTES, DocumentError
+from pipeline.management.command import DatabaseCommand
+from pipeline.models import Organization
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Bring the badge configuration to what a YAML file says."""
 
     help = (
@@ -37,8 +39,6 @@ class Command(BaseCommand):
         except DocumentError as error:
             self.stderr.write(str(error))
             sys.exit(1)
-        except DatabaseError as error:
-            raise CommandError(f"Nothing was imported, the database refused: {' '.join(str(error).split())}") from error
         for change in changes:
             self.stdout.write(str(change))
         summary = counted(changes)
@@ -46,6 +46,15 @@ class Command(BaseCommand):
             self.stdout.write("Nothing to change.")
         else:
             self.stdout.write(f"Would be: {summary}." if dry_run else f"Done: {summary}.")
+        for organization in Organization.objects.all():
+            self._warn_without_key(organization)
+
+    def _warn_without_key(self, organization: Organization) -> None:
+        """Say so if the organization's badges will wait for a key, which only the process `credly` needs."""
+        try:
+            organizations.api_key(organization)
+        except organizations.KeyMissing as missing:
+            self.stderr.write(f"Warning: {organization} ({organization.uuid}): {missing} Its badges wait until then.")
 
 
 def _read(file: str) -> bytes:

@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from pipeline.management.command import DatabaseCommand
 from pipeline.reports.status import pipeline_status
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Print counts by state at every stage."""
 
     help = "Counts by state at every stage, the oldest waiting item, and organizations whose key Credly refuses."

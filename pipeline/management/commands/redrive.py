@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from pipeline import nudges
 from pipeline.ledgers import holdings, inbox, outbox
+from pipeline.management.command import DatabaseCommand
 from pipeline.models import Badge, CredlyState, Event, EventStatus, Signal, SignalState
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Put failed events, badges and signals back to work."""
 
     help = (
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         kinds = options["kinds"] or self.KINDS
         for kind in kinds:
             if kind not in self.KINDS:
-                raise CommandError(f"{kind!r} is not allowed; it must be one of {', '.join(self.KINDS)}")
+                raise CommandError(f"{kind!r} is not allowed; it must be one of {', '.join(self.KINDS)}", returncode=2)
         for kind in kinds:
             number = _REDRIVE[kind]()
             self.stdout.write(f"{number} failed {kind} put back")

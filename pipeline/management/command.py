@@ -1,0 +1,24 @@
+"""The base of our commands."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+
+class DatabaseCommand(BaseCommand):
+    """A command that says in one line when the database can't be used, instead of ending in a traceback."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command.
+
+        Raises:
+            CommandError: also for whatever the database refuses.
+        """
+        try:
+            return super().execute(*args, **options)
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database can't be used: {' '.join(str(error).split())}. "
+                "Is it running, and are its tables there (manage.py migrate)?"
+            ) from error
