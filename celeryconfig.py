@@ -12,8 +12,7 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a broker that is away for a day is no reason to end
 broker_transport_options = (
     {
-        # Longer than any task may run (task_time_limit) together with its wait behind the prefetched ones; a message is
-        # given to another worker this long after its worker died.
+        # Twice as long as any task may run; a message is given to another worker this long after its worker died.
         "visibility_timeout": 60,
         # Celery looks for such messages only every interval x throttle = 100 s unless told otherwise.
         "unacked_restore_interval": 5,
@@ -44,8 +43,9 @@ task_serializer = "json"
 accept_content = ["json"]
 
 # --- limits -----------------------------------------------------------------------------------------------------------
-task_soft_time_limit = 20  # a batch of 500 events takes under a second
-task_time_limit = 30
+task_time_limit = (
+    30  # a batch of 500 events takes under a second; no soft limit, which would look like the row's own fault
+)
 worker_prefetch_multiplier = 4  # tasks of milliseconds; the credly process is told 1, its tasks wait for a network
 worker_max_tasks_per_child = 50_000
 worker_soft_shutdown_timeout = 6  # with REMAP_SIGTERM=SIGQUIT: finish what is quick, hand the rest back, be gone in 10
@@ -72,6 +72,6 @@ task_routes = {
 # --- schedule ---------------------------------------------------------------------------------------------------------
 beat_scheduler = "celery.beat:Scheduler"  # in memory: nothing is lost by a restart, and no file is needed
 beat_schedule = {
-    # Expires with the next one: after a pause one housekeeping is enough.
-    "housekeeping": {"task": "housekeeping", "schedule": 5.0, "options": {"expires": 5}},
+    # Repeats are harmless; after a pause a dozen are enough.  Expiry compares the clocks of two hosts, hence a minute.
+    "housekeeping": {"task": "housekeeping", "schedule": 5.0, "options": {"expires": 60}},
 }

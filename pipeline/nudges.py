@@ -7,7 +7,7 @@ again.  So a broker that is away is logged here and never an error of the caller
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 AT_ONCE_SECONDS = 1.0
 """A publication that fails later than this was refused by a broker that hangs, which must not hold the caller twice."""
 
+ISSUE_EXPIRES_SECONDS = 60
+"""Twice the time after which housekeeping nudges a badge again, so the queue holds about two nudges of each at the most."""
+
 EVALUATE_AT_ONCE = 500
 """Events per evaluate message: Celery costs about a millisecond a message, which so many events may share."""
 
@@ -31,14 +34,22 @@ def evaluate(events: Sequence[uuid.UUID]) -> None:
     _send("evaluate", [[[str(event) for event in chunk]] for chunk in chunks])
 
 
+def evaluate_alone(events: Sequence[uuid.UUID]) -> None:
+    """Have each of these events evaluated by itself, so that one that kills its worker takes no other along."""
+    _send("evaluate", [[[str(event)]] for event in events])
+
+
 def persist(events: Sequence[uuid.UUID]) -> None:
     """Have these events persisted, each by itself."""
     _send("persist", [[str(event)] for event in events])
 
 
 def issue(badges: Sequence[int]) -> None:
-    """Have Credly brought to the standing of these badges, each by itself."""
-    _send("issue", [[badge] for badge in badges])
+    """Have Credly brought to the standing of these badges, each by itself.
+
+    These nudges expire: while Credly hangs, housekeeping goes on nudging, and the queue must not grow for days.
+    """
+    _send("issue", [[badge] for badge in badges], expires=ISSUE_EXPIRES_SECONDS)
 
 
 def emit(signals: Sequence[int]) -> None:
@@ -56,22 +67,22 @@ def ping() -> None:
         broker.ensure_connection(max_retries=1, timeout=3)
 
 
-def _send(task: str, calls: list[list[Any]]) -> None:
+def _send(task: str, calls: list[list[Any]], **options: Any) -> None:
     if calls:
-        transaction.on_commit(partial(_publish, task, calls))
+        transaction.on_commit(partial(_publish, task, calls, options))
 
 
-def _publish(task: str, calls: list[list[Any]]) -> None:
+def _publish(task: str, calls: list[list[Any]], options: Mapping[str, Any]) -> None:
     """Publish one message per call, in one round trip where the broker can.
 
     What fails at once is tried once more: after a restart of the broker the pool still holds connections to the old one.
     """
     started = time.monotonic()
     try:
-        _publish_batch(task, calls)
+        _publish_batch(task, calls, options)
     except (KombuError, OSError) as error:
         failed_at_once = time.monotonic() - started < AT_ONCE_SECONDS
-        if not (failed_at_once and _publish_again(task, calls)):
+        if not (failed_at_once and _publish_again(task, calls, options)):
             logger.warning(
                 "The broker did not take %s nudge(s) for %s (%s); housekeeping will nudge again",
                 len(calls),
@@ -80,15 +91,15 @@ def _publish(task: str, calls: list[list[Any]]) -> None:
             )
 
 
-def _publish_again(task: str, calls: list[list[Any]]) -> bool:
+def _publish_again(task: str, calls: list[list[Any]], options: Mapping[str, Any]) -> bool:
     try:
-        _publish_batch(task, calls)
+        _publish_batch(task, calls, options)
     except (KombuError, OSError):
         return False
     return True
 
 
-def _publish_batch(task: str, calls: list[list[Any]]) -> None:
+def _publish_batch(task: str, calls: list[list[Any]], options: Mapping[str, Any]) -> None:
     with app.producer_pool.acquire(block=True) as producer, producer.batch():
         for arguments in calls:
-            app.send_task(task, args=arguments, producer=producer)
+            app.send_task(task, args=arguments, producer=producer, **options)

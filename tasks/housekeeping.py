@@ -8,6 +8,6 @@ from pipeline.celery import app
 def housekeeping() -> None:
     """Nudge the stages of all rows that are due."""
     due = stages.due()
-    nudges.evaluate(due.events)
+    nudges.evaluate_alone(due.events)
     nudges.issue(due.badges)
     nudges.emit(due.signals)

@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from honcho.environ import parse_procfile
+
+from tests.configuration.files import EXAMPLE
 
 ROOT = Path(__file__).resolve().parents[1]
 ORGANIZATION = "7d1b0f5e-2a44-4c0f-8e0c-5b1d8f6c9a02"
@@ -164,8 +168,9 @@ def test_the_folder_of_an_sqlite_file_is_made_also_one_with_a_space(read, tmp_pa
 
 
 @pytest.mark.parametrize("url", ["postgres://u:p@h:5/name", "mysql://u:p@h:5/name"])
-def test_other_databases_keep_their_own_options(read, url):
-    database = read("settings.DATABASES['default']", DATABASE_URL=url)
+def test_other_databases_keep_their_own_options(read, tmp_path, url):
+    (tmp_path / "MySQLdb.py").touch()
+    database = read("settings.DATABASES['default']", DATABASE_URL=url, PYTHONPATH=str(tmp_path))
     assert (database["NAME"], database["HOST"], database["PORT"], database["USER"]) == ("name", "h", 5, "u")
     assert "init_command" not in database.get("OPTIONS", {})
 
@@ -187,6 +192,9 @@ BAD_VARIABLES = [
     ("BADGES_ENABLED", "2"),
     ("DATABASE_URL", f"oracle://u:{SECRET}@h/name"),
     ("DATABASE_URL", f"postgres://u:{SECRET}@h:port/name"),
+    ("DATABASE_URL", f"mysql://u:{SECRET}@h/name"),
+    ("DATABASE_URL", f"sqlite:///{__file__}/folder/db.sqlite3"),
+    ("DATABASE_URL", f"sqlite:///{__file__}/db.sqlite3"),
     ("REDIS_URL", f"http://:{SECRET}@h"),
     ("REDIS_URL", "localhost:6379"),
     ("REDIS_URL", f"redis://:{SECRET}@localhost:port/0"),
@@ -202,6 +210,7 @@ BAD_VARIABLES = [
     ("CREDLY_ORGANIZATIONS", SECRET),
     ("CREDLY_ORGANIZATIONS", f'{{"academy": "{SECRET}"}}'),
     ("CREDLY_ORGANIZATIONS", f'["{SECRET}"]'),
+    ("CREDLY_ORGANIZATIONS", f'{{"{ORGANIZATION}": ""}}'),
     ("BADGES_CFG", "/no/such/file.yaml"),
 ]
 
@@ -218,6 +227,26 @@ def assert_one_line(ran: subprocess.CompletedProcess[str], *names: str) -> None:
 @pytest.mark.parametrize(("name", "value"), BAD_VARIABLES)
 def test_a_bad_variable_stops_the_start_with_one_line_that_names_it(run, name, value):
     assert_one_line(run(*MANAGE, "check", **{name: value}), name)
+
+
+@pytest.mark.parametrize(
+    ("login", "port", "line"),
+    [
+        (SECRET, "5555", "FLOWER_BASIC_AUTH: (not shown) is not allowed; it must be user:password"),
+        (f":{SECRET}", "5555", "FLOWER_BASIC_AUTH: (not shown) is not allowed; it must be user:password"),
+        (f"{SECRET}:", "5555", "FLOWER_BASIC_AUTH: (not shown) is not allowed; it must be user:password"),
+        pytest.param(
+            f"admin:{SECRET}",
+            "http",
+            "FLOWER_PORT: 'http' is not allowed; it must be a port number",
+            marks=pytest.mark.xfail(strict=True, reason="Flower reads FLOWER_* itself before our file, and raises"),
+        ),
+    ],
+)
+def test_a_bad_variable_of_flower_stops_its_start_with_one_line(run, login, port, line):
+    command = [*CELERY, "flower", "--conf=pipeline/flowerconfig.py"]
+    ran = run(*command, BADGES_ENABLED="true", FLOWER_BASIC_AUTH=login, FLOWER_PORT=port)
+    assert (ran.returncode, ran.stderr) == (1, f"{line}\n")
 
 
 @pytest.mark.parametrize(
@@ -296,7 +325,7 @@ def test_while_badges_are_switched_off_checks_and_the_admin_work(run, client, db
         (["badge_status", "--username", "nobody"], 1, "nobody"),
         (["badge_status"], 2, "--username"),
         (["pipeline_status", "--nonsense"], 2, "--nonsense"),
-        (["consume_events", "-t", "t", "-g", "g", "--extra", '{"consumer": "x"}'], 1, "consumer"),
+        (["redrive", "nonsense"], 2, "'nonsense' is not allowed; it must be one of events, badges, signals"),
     ],
 )
 def test_wrong_input_ends_a_command_with_a_status_and_no_traceback(run, command, status, complaint):
@@ -313,3 +342,67 @@ def test_the_status_of_an_empty_pipeline_whose_bus_is_away_is_told_all_the_same(
     ran = run(*MANAGE, "pipeline_status", "--json", REDIS_URL="redis://127.0.0.1:1/0")
     assert ran.returncode == 0
     assert json.loads(ran.stdout)["idle"] is False
+
+
+def test_the_example_of_the_contract_is_imported_without_a_warning_when_the_settings_have_its_key(run, tmp_path):
+    file = tmp_path / "example.yaml"
+    file.write_text(EXAMPLE)
+    assert run(*MANAGE, "migrate", "-v", "0").returncode == 0
+    keys = json.dumps({ORGANIZATION: SECRET})
+    ran = run(*MANAGE, "import_badges", str(file), CREDLY_ORGANIZATIONS=keys)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.endswith("Done: 4 added.\n")
+    ran = run(*MANAGE, "import_badges", str(file))
+    assert (ran.returncode, ran.stdout) == (0, "Nothing to change.\n")
+    assert ran.stderr.startswith(f"Warning: Example Academy ({ORGANIZATION}): ")
+
+
+@pytest.mark.parametrize(
+    ("extra", "status", "complaint"),
+    [
+        ('{"consumer": "x"}', 1, "unknown key(s) consumer"),
+        ('{"last_read_msg_id": "yesterday"}', 1, "last_read_msg_id: 'yesterday' is not allowed"),
+        ('{"last_read_msg_id": "1-2-3"}', 1, "last_read_msg_id: '1-2-3' is not allowed"),
+        ('{"claim_msgs_older_than": "soon"}', 1, "claim_msgs_older_than: 'soon' is not allowed"),
+        ("{consumer_name: one}", 2, "it must be a JSON object"),
+        ("[]", 2, "it must be a JSON object"),
+    ],
+)
+def test_a_wrong_extra_argument_of_the_consumer_is_one_line(run, extra, status, complaint):
+    ran = run(*MANAGE, "consume_events", "-t", "t", "-g", "g", "--extra", extra, BADGES_ENABLED="true")
+    assert (ran.returncode, ran.stdout) == (status, "")
+    [line] = ran.stderr.splitlines()
+    assert complaint in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["pipeline_status"],
+        ["badge_status", "--username", "ada"],
+        ["redrive"],
+        ["import_badges", "pipeline/demo/badges.yaml"],
+        ["export_badges"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_database_without_tables_ends_a_command_with_one_line(run, command):
+    ran = run(*MANAGE, *command, REDIS_URL="redis://127.0.0.1:1/0")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    [line] = ran.stderr.splitlines()
+    assert line.startswith("CommandError: The database can't be used: no such table")
+    assert "manage.py migrate" in line
+
+
+@pytest.mark.parametrize("process", ["worker", "credly"])
+def test_a_worker_is_named_by_the_platform_else_by_what_it_is_and_its_process_id(process):
+    """Two of one name would answer for each other."""
+    [name] = re.findall(r" -n (\S+)", parse_procfile((ROOT / "Procfile").read_text()).processes[process])
+
+    def expanded(**variables: str) -> str:
+        return subprocess.run(["sh", "-c", f"echo {name} $$"], env=variables, capture_output=True, text=True).stdout
+
+    assert expanded(DYNO=f"{process}.3").startswith(f"{process}.3@%h ")
+    assert expanded(PS=f"{process}.4").startswith(f"{process}.4@%h ")
+    own, process_id = expanded().split()
+    assert own == f"{process}.{process_id}@%h"

@@ -99,11 +99,7 @@ def key_paths(name: str) -> dict[str, str]:
     """
     event = event_types()[name]
     ignored = set(settings.BADGES_CONFIG["rules"]["ignored_keypaths"])
-    return {
-        path: _type_word(leaf)
-        for path, leaf in event.key_paths.items()
-        if not ignored & event.written_forms(path)
-    }
+    return {path: _type_word(leaf) for path, leaf in event.key_paths.items() if not ignored & event.written_forms(path)}
 
 
 def user_of(name: str, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:

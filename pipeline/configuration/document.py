@@ -94,9 +94,7 @@ class Document:
     templates: tuple[TemplateEntry, ...]
 
 
-def read_document(
-    content: bytes, file: str, known_organizations: Collection[UUID]
-) -> Document:
+def read_document(content: bytes, file: str, known_organizations: Collection[UUID]) -> Document:
     """Read and check a file.
 
     Args:

@@ -84,11 +84,17 @@ def closed_until(organization: Organization) -> datetime | None:
     is_probe = Organization.objects.filter(
         Q(call_again_at__lte=now) | Q(call_again_at=None), pk=organization.pk
     ).update(call_again_at=next_probe)
-    return None if is_probe else organization.call_again_at or next_probe
+    if is_probe:
+        return None
+    named = organization.call_again_at
+    return named if named and named > now else next_probe
 
 
 def close(organization: Organization, reason: str) -> datetime:
-    """Credly refused the key: let nothing but probes through.  Returns when to ask again.  May be repeated."""
+    """The key does not work, or there is none: let nothing but probes through.  Returns when to ask again.
+
+    May be repeated.
+    """
     now = timezone.now()
     next_probe = now + PROBE_INTERVAL
     newly = Organization.objects.filter(pk=organization.pk, key_refused_since=None).update(
@@ -96,7 +102,7 @@ def close(organization: Organization, reason: str) -> datetime:
     )
     if newly:
         logger.error(
-            "Credly refuses the API key of organization %s (%s). Its badges wait; replace the key and they go on.",
+            "Organization %s has no working API key (%s). Its badges wait, and go on by themselves once it has.",
             organization.uuid,
             reason,
         )
@@ -111,5 +117,5 @@ def reopen(organization: Organization) -> bool:
         key_refused_since=None, call_again_at=None
     )
     if reopened:
-        logger.warning("Credly accepts the API key of organization %s again.", organization.uuid)
+        logger.warning("The API key of organization %s works again.", organization.uuid)
     return bool(reopened)

@@ -1,8 +1,9 @@
 """What an answer from Credly means (``facts/credly-api.md`` section 8.2, section 5 of the design).
 
 One rule decides the doubtful cases: an answer that cannot be understood leaves a read Unavailable and a write
-Unknown. This covers 5xx, 408, redirects, bodies that are cut, too long, too slow or not JSON, and refusals by
-an HTML page, which come from something in front of Credly. 401, 403 and 429 count whatever their body.
+Unknown. This covers 5xx, 408, redirects, bodies that are cut, too long, too slow or not JSON, and so refusals by a
+page or a line of text, which come from something in front of Credly. A refusal without a body is Credly's
+own and final. 401, 403 and 429 count whatever their body.
 """
 
 import re

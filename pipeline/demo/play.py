@@ -8,7 +8,7 @@ from redis import Redis
 
 from pipeline.demo import failures
 from pipeline.demo.findings import Findings, collect
-from pipeline.demo.progress import Observer, Show
+from pipeline.demo.observer import Observer, Show
 from pipeline.demo.scenario import BADGES_FILE, UNDECODABLE, Badges, Scenario, write_events
 from pipeline.demo.stories import PHASES
 from pipeline.embedded.system import TOPIC, System

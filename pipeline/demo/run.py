@@ -8,8 +8,8 @@ from rich.console import Console
 from pipeline.demo import summary
 from pipeline.demo.comparison import differences
 from pipeline.demo.keep import keep, wait_for_interrupt
+from pipeline.demo.observer import totals
 from pipeline.demo.play import API_KEY_VARIABLE, configure, new_api_key, play
-from pipeline.demo.progress import totals
 from pipeline.demo.scenario import BADGES_FILE, Badges, Scenario
 from pipeline.demo.screen import Screen
 from pipeline.embedded.system import PROJECT, System

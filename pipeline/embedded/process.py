@@ -59,11 +59,6 @@ class ChildProcess:
         return self._process.pid
 
     @property
-    def exit_status(self) -> int | None:
-        """None while it runs."""
-        return None if self._process is None else self._process.poll()
-
-    @property
     def running(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
@@ -103,16 +98,12 @@ class ChildProcess:
         _kill_group(self.pid)
         self.wait()
 
-    def terminate(self) -> None:
-        """SIGTERM, without waiting for its end.  May be repeated."""
-        if self._process is not None and self.running:
-            self._process.terminate()
-
     def stop(self) -> None:
         """SIGTERM, and SIGKILL for what is left after `STOP_SECONDS`.  May be repeated."""
         if self._process is None:
             return
-        self.terminate()
+        if self.running:
+            self.send(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
         _kill_group(self._process.pid)

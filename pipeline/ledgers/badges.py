@@ -64,7 +64,7 @@ def _open(learner: Learner, template: rules.Template, cycle: int, earned_at: dat
 def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID) -> bool:
     """Award again what was to be revoked but is not: no call to revoke was made.  Says whether that was so.
 
-    A badge that Credly had refused gets another try, which looks at Credly first.
+    A badge that Credly had refused to issue gets another try; one that it had refused to revoke is there as before.
     """
     restored = (
         Badge.objects.filter(pk=badge.pk, standing=Standing.REVOKED)
@@ -72,7 +72,9 @@ def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID) -> bool:
         .update(
             standing=Standing.AWARDED,
             credly_state=Case(
-                When(credly_state=CredlyState.FAILED, then=Value(CredlyState.ISSUING)), default=F("credly_state")
+                When(credly_state=CredlyState.FAILED, credly_id=None, then=Value(CredlyState.NONE)),
+                When(credly_state=CredlyState.FAILED, then=Value(CredlyState.PENDING)),
+                default=F("credly_state"),
             ),
             earned_at=Case(When(credly_id=None, then=Value(earned_at)), default=F("earned_at")),
             due_at=timezone.now(),

@@ -8,12 +8,12 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Model, Q
+from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 
 CLAIM_LASTS = timedelta(seconds=40)
 """Longer than any one call (33 s at the worst: 3 to connect, 20 for the answer, 10 for its last piece), short enough that
-work goes on within a minute after its worker was killed.  Who makes several calls renews it before each that writes."""
+work goes on within a minute after its worker was killed.  Who makes several calls renews it before each."""
 
 NUDGE_AGAIN_AFTER = timedelta(seconds=30)
 """How long housekeeping trusts that a nudged row is on its way through the queue."""
@@ -49,21 +49,13 @@ def take(row: Model, **seen_and_set: tuple[Any, Any]) -> uuid.UUID | None:
     return token if won else None
 
 
-def renew(row: Model, token: uuid.UUID) -> bool:
-    """Hold a claim for another `CLAIM_LASTS`; says whether it was still held.  May be repeated."""
-    mine = type(row)._default_manager.filter(pk=row.pk, claim=token)
-    return bool(mine.update(claimed_until=timezone.now() + CLAIM_LASTS))
-
-
-def due(model: type[Model], limit: int) -> list[int]:
-    """Rows to nudge, oldest first, at most `limit`.  A row is named again after `NUDGE_AGAIN_AFTER` at the earliest."""
+def due(rows: QuerySet[Any], limit: int) -> list[int]:
+    """Those of these rows to nudge, oldest first, at most `limit`; each again after `NUDGE_AGAIN_AFTER` at the earliest."""
     now = timezone.now()
     not_nudged = Q(nudged_at=None) | Q(nudged_at__lte=now - NUDGE_AGAIN_AFTER)
-    rows = list(
-        model._default_manager.filter(free(now), not_nudged).order_by("due_at").values_list("pk", flat=True)[:limit]
-    )
-    model._default_manager.filter(pk__in=rows).update(nudged_at=now)
-    return rows
+    named = list(rows.filter(free(now), not_nudged).order_by("due_at").values_list("pk", flat=True)[:limit])
+    rows.model._default_manager.filter(free(now), pk__in=named).update(nudged_at=now)
+    return named
 
 
 def wait(attempts: int) -> timedelta:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, DateTimeField, Q, Value, When
 from django.utils import timezone
 
@@ -100,8 +100,15 @@ def claim(badge: Badge) -> Claim | None:
 
 
 def renew(claim: Claim) -> bool:
-    """Hold the claim for as long again, before a call that writes; says whether it was still held.  May be repeated."""
-    return claims.renew(claim.badge, claim.token)
+    """Before each further call: may it be made, and hold the claim for as long again.  May be repeated.
+
+    No, if the claim ran out, or if the badge's standing changed since: then the claim ends and the badge is due at once.
+    """
+    mine = Badge.objects.filter(pk=claim.badge.pk, claim=claim.token)
+    if mine.filter(standing=claim.badge.standing).update(claimed_until=timezone.now() + claims.CLAIM_LASTS):
+        return True
+    mine.update(credly_state=claim.badge.credly_state, **_claim_ends("", error=claim.badge.error))
+    return False
 
 
 def held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Done:
@@ -133,32 +140,24 @@ def withdrawn(claim: Claim, how: str) -> Done:
 
 
 def replaced(claim: Claim, credly_id: uuid.UUID) -> Done:
-    """At Credly another badge took the place of this one: it is the one to work on now.  May be repeated."""
-    with transaction.atomic():
-        Badge.objects.filter(pk=claim.badge.pk, claim=claim.token).update(
-            credly_state=CredlyState.PENDING, credly_id=credly_id, **_claim_ends("")
-        )
-        _history(claim, f"replaced at Credly by {credly_id}")
+    """At Credly another badge took the place of this one: it is the one to work on, after a while.  May be repeated."""
+    later = timezone.now() + claims.wait(claim.badge.attempts + 1)
+    ends = _claim_ends(claim.badge.standing, due_at=later)
+    _record(claim, f"replaced at Credly by {credly_id}", credly_state=CredlyState.PENDING, credly_id=credly_id, **ends)
     return Done(badges=_still_due(claim.badge))
 
 
 def cancelled(claim: Claim) -> Done:
     """Credly holds nothing and shall hold nothing.  No signal: the badge was never held.  May be repeated."""
-    with transaction.atomic():
-        Badge.objects.filter(pk=claim.badge.pk, claim=claim.token).update(
-            credly_state=CredlyState.NONE, attempts=0, **_claim_ends(Standing.REVOKED)
-        )
-        _history(claim, "cancelled before Credly held it")
+    ends = _claim_ends(Standing.REVOKED)
+    _record(claim, "cancelled before Credly held it", credly_state=CredlyState.NONE, attempts=0, **ends)
     return Done(badges=_still_due(claim.badge))
 
 
 def failed(claim: Claim, reason: str) -> Done:
     """Credly refused for good, or would: a person must look.  May be repeated."""
-    with transaction.atomic():
-        Badge.objects.filter(pk=claim.badge.pk, claim=claim.token).update(
-            credly_state=CredlyState.FAILED, **_claim_ends(claim.badge.standing, error=reason)
-        )
-        _history(claim, f"refused: {reason}")
+    ends = _claim_ends(claim.badge.standing, error=reason)
+    _record(claim, f"refused: {reason}", credly_state=CredlyState.FAILED, **ends)
     return Done()
 
 
@@ -173,11 +172,8 @@ def postponed(claim: Claim, state: CredlyState, reason: str, until: datetime | N
         until: when to try again.
     """
     again = until or timezone.now() + claims.wait(claim.badge.attempts + 1)
-    with transaction.atomic():
-        Badge.objects.filter(pk=claim.badge.pk, claim=claim.token).update(
-            credly_state=state, **_claim_ends(claim.badge.standing, due_at=again, error=reason)
-        )
-        _history(claim, f"to be tried again: {reason}")
+    ends = _claim_ends(claim.badge.standing, due_at=again, error=reason)
+    _record(claim, f"to be tried again: {reason}", credly_state=state, **ends)
     return Done()
 
 
@@ -198,15 +194,32 @@ def belongs_to_another(credly_id: uuid.UUID, badge: Badge) -> bool:
 
 
 def redrive(badge: Badge) -> bool:
-    """Try a `failed` badge again; Credly is looked at first.  Says whether there was anything to try.  May be repeated."""
-    now = timezone.now()
-    failed = Badge.objects.filter(pk=badge.pk, credly_state=CredlyState.FAILED)
-    to_issue = failed.filter(standing=Standing.AWARDED)
-    to_revoke = failed.filter(standing=Standing.REVOKED, credly_id__isnull=False)
-    return bool(
-        to_issue.update(credly_state=CredlyState.ISSUING, due_at=now, attempts=0)
-        or to_revoke.update(credly_state=CredlyState.REVOKING, due_at=now, attempts=0)
+    """Try a `failed` badge again; Credly is looked at first where it may hold it.  May be repeated.
+
+    Says whether there was anything to try: a revoked badge that Credly never held needs nothing, and one of which
+    another cycle is live has to wait for that.
+    """
+    again = {
+        (Standing.AWARDED, False): CredlyState.NONE,
+        (Standing.AWARDED, True): CredlyState.ISSUING,
+        (Standing.REVOKED, True): CredlyState.REVOKING,
+    }.get((Standing(badge.standing), badge.credly_id is not None))
+    if again is None:
+        return False
+    failed = Badge.objects.filter(
+        pk=badge.pk, standing=badge.standing, credly_id=badge.credly_id, credly_state=CredlyState.FAILED
     )
+    try:
+        with transaction.atomic():
+            return bool(failed.update(credly_state=again, due_at=timezone.now(), attempts=0))
+    except IntegrityError:
+        return False
+
+
+def named_due(limit: int) -> list[int]:
+    """Badges for housekeeping to nudge; those of an organization that must not be called now are left out."""
+    closed = Q(template__organization__call_again_at__gt=timezone.now())
+    return claims.due(Badge.objects.exclude(closed), limit)
 
 
 def _key(badge: Badge) -> tuple[Standing, CredlyState]:
@@ -224,6 +237,13 @@ def _claim_ends(standing: str, *, due_at: datetime | None = None, error: str = "
 
 def _still_due(badge: Badge) -> list[int]:
     return list(Badge.objects.filter(claims.free(timezone.now()), pk=badge.pk).values_list("pk", flat=True))
+
+
+def _record(claim: Claim, outcome: str, /, **changes: Any) -> None:
+    """Write what came of a claim, if it is still held."""
+    with transaction.atomic():
+        if Badge.objects.filter(pk=claim.badge.pk, claim=claim.token).update(**changes):
+            _history(claim, outcome)
 
 
 def _history(claim: Claim, outcome: str) -> None:

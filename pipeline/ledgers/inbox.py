@@ -20,6 +20,10 @@ EVALUATED_WITHIN = timedelta(seconds=30)
 MOST_ATTEMPTS = 5
 """An event that fails this often is set aside as `failed`."""
 
+MOST_TAKEN_UP = 8
+"""An event that was taken up this often and never finished is set aside: it may be what kills its workers.  The rounds
+grow with its age, so this takes an hour; a backlog must not look like it."""
+
 LONGEST_WAIT = timedelta(hours=1)
 
 
@@ -78,6 +82,7 @@ def _unstorable(row: Event, error: Exception) -> Event:
         time=row.time,
         topic=row.topic,
         position=row.position,
+        raw=b"",
         status=EventStatus.FAILED,
         error=f"The database refuses its data ({type(error).__name__}).",
     )
@@ -115,6 +120,24 @@ def _note_other_payloads(rows: list[Event], firsts: Mapping[uuid.UUID, Event]) -
 def waiting(ids: Collection[uuid.UUID]) -> list[Event]:
     """Those of these events that are still to be evaluated."""
     return list(Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).only("id", "type", "time", "payload"))
+
+
+def take_up(event: uuid.UUID) -> bool:
+    """Count that an event is worked on by itself, before the work: should the worker die, this remains.
+
+    Says whether to go on; one that was taken up too often is `failed`.  May be repeated, each time counts.
+    """
+    received = Event.objects.filter(pk=event, status=EventStatus.RECEIVED)
+    if received.filter(attempts__lt=MOST_TAKEN_UP).update(attempts=F("attempts") + 1):
+        return True
+    given_up = received.update(
+        status=EventStatus.FAILED,
+        due_at=None,
+        error=f"Taken up {MOST_TAKEN_UP} times and never finished: its worker may have died of it each time.",
+    )
+    if given_up:
+        logger.error("Event %s was taken up %s times and never finished; set aside as failed", event, MOST_TAKEN_UP)
+    return False
 
 
 def lock(event: uuid.UUID) -> Event | None:
@@ -159,7 +182,7 @@ def due(limit: int) -> list[uuid.UUID]:
     )
     for event, received_at in rows:
         wait = min(max(now - received_at, EVALUATED_WITHIN), LONGEST_WAIT)
-        Event.objects.filter(pk=event).update(due_at=now + wait)
+        Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(due_at=now + wait)
     return [event for event, _ in rows]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from pipeline.ledgers import claims
@@ -90,14 +91,21 @@ def _next(signal: Signal) -> list[int]:
     return list(_pending_of_same(signal).order_by("pk").values_list("pk", flat=True)[:1])
 
 
-def _pending_of_same(signal: Signal) -> Any:
-    return Signal.objects.filter(
-        badge__learner=signal.badge.learner_id, badge__template=signal.badge.template_id, state=SignalState.PENDING
-    )
+def _pending_of_same(signal: Signal) -> QuerySet[Signal]:
+    return _of_same(signal).filter(state=SignalState.PENDING)
+
+
+def _of_same(signal: Signal) -> QuerySet[Signal]:
+    return Signal.objects.filter(badge__learner=signal.badge.learner_id, badge__template=signal.badge.template_id)
 
 
 def redrive(signal: Signal) -> bool:
-    """Try a `failed` signal again.  Says whether it was failed.  May be repeated."""
+    """Try a `failed` signal again.  Says whether there was anything to try.  May be repeated.
+
+    One after which a later one about the same learner and template was sent stays as it is: told now, it would be news.
+    """
+    if _of_same(signal).filter(state=SignalState.SENT, pk__gt=signal.pk).exists():
+        return False
     return bool(
         Signal.objects.filter(pk=signal.pk, state=SignalState.FAILED).update(
             state=SignalState.PENDING, due_at=timezone.now(), attempts=0

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import close_old_connections
 from openedx_events.event_bus import EventBusConsumer
-from redis.exceptions import RedisError
 
 from pipeline import nudges
 from pipeline.bus.codec import decode
@@ -116,7 +115,7 @@ class InboxConsumer(EventBusConsumer):
                 wait = FIRST_WAIT
                 if once:
                     return
-            except (RedisError, DatabaseError, InterfaceError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - nothing that a batch causes is a reason to end; see promise 1
                 logger.warning("Consumer %s tries again in %.1f s: %s", self.consumer_name, wait, type(error).__name__)
                 close_old_connections()
                 self._stopping.wait(wait)

@@ -3,10 +3,10 @@
 import uuid
 from dataclasses import dataclass
 
-from pipeline.ledgers import claims, inbox
-from pipeline.models import Badge, Signal
+from pipeline.ledgers import claims, holdings, inbox
+from pipeline.models import Signal
 
-AT_ONCE = 1000
+AT_ONCE = 2000
 """Rows of a kind that one housekeeping names: more wait for the next, seconds later."""
 
 
@@ -23,6 +23,6 @@ def due() -> Due:
     """Everything that is due and was not nudged of late.  May be repeated: a nudge too many is harmless."""
     return Due(
         events=inbox.due(AT_ONCE),
-        badges=claims.due(Badge, AT_ONCE),
-        signals=claims.due(Signal, AT_ONCE),
+        badges=holdings.named_due(AT_ONCE),
+        signals=claims.due(Signal.objects.all(), AT_ONCE),
     )

@@ -4,12 +4,14 @@ Calling it twice, late or out of order is harmless: it reads the badge, compares
 inside a transaction, and what is about to be called is in the database before the call goes out.
 """
 
+import logging
 from datetime import timedelta
 from typing import assert_never
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from pipeline.configuration import organizations
@@ -30,14 +32,21 @@ from pipeline.ledgers import claims, holdings
 from pipeline.ledgers.holdings import Claim, Done, Step
 from pipeline.models import Badge, CredlyState, Learner
 
+logger = logging.getLogger(__name__)
+
 LATE_EFFECT = timedelta(seconds=10)
 """How long after a call without answer its effect may still appear at Credly: as long as we waited for the answer."""
 
+SURELY_EFFECTIVE = timedelta(seconds=60)
+"""After this a call whose answer never came has had its effect or never will.  Nobody looks again after a cancellation."""
+
 EARLIER_CYCLE_WAIT = timedelta(seconds=10)
-KEY_MISSING_WAIT = timedelta(minutes=1)
 SHOWN_WITHIN = timedelta(seconds=30)
 """After this we look once more for a badge that Credly calls a duplicate but does not show."""
 
+NOT_SHOWN = "; but it shows no such badge."
+
+FORBIDDEN = 403
 REVOCATION_REASON = "The requirements of this badge are no longer fulfilled."
 NAME_LENGTH = 100
 """Characters of a first or last name that go to Credly; its own limit is not documented."""
@@ -50,19 +59,31 @@ def issue(badge_id: int) -> Done:
     2. Claim the badge, noting that a call is out.
     3. Call Credly; refuse what can't be issued without asking, but not without the look-up that a lost answer needs.
     4. Record the result, with the signal that tells it, or when to try again.
+
+    Raises:
+        DatabaseError, InterfaceError: the database, not the badge, is at fault; the badge stays due.
     """
     badge = holdings.due(badge_id)
-    if badge is None:
+    if badge is None or _must_wait(badge):
         return Done()
+    organization = badge.template.organization
     try:
-        client = organizations.client(badge.template.organization)
+        client = organizations.client(organization)
     except organizations.KeyMissing as missing:
-        holdings.hold_back(badge, timezone.now() + KEY_MISSING_WAIT, str(missing))
-        return Done()
-    if _must_wait(badge):
+        holdings.hold_back(badge, organizations.close(organization, str(missing)), str(missing))
         return Done()
     claim = holdings.claim(badge)
-    return _STEPS[claim.step](client, claim) if claim else Done()
+    return _take_step(client, claim) if claim else Done()
+
+
+def _take_step(client: CredlyClient, claim: Claim) -> Done:
+    try:
+        return _STEPS[claim.step](client, claim)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a badge causes must show in its row, and not for ever at once
+        logger.error("Badge %s: %s; to be tried again", claim.badge.uuid, type(error).__name__)
+        return holdings.postponed(claim, holdings.WHILE[claim.step], f"{type(error).__name__} on our side.")
 
 
 def _must_wait(badge: Badge) -> bool:
@@ -72,7 +93,7 @@ def _must_wait(badge: Badge) -> bool:
         return True
     closed_until = organizations.closed_until(badge.template.organization)
     if closed_until:
-        holdings.hold_back(badge, closed_until, "Credly refuses the organization's API key.")
+        holdings.hold_back(badge, closed_until, "The organization has no working API key.")
     return closed_until is not None
 
 
@@ -99,34 +120,39 @@ def _issue(client: CredlyClient, claim: Claim) -> Done:
         case Duplicate(message=message):
             return _adopt_duplicate(client, claim, message)
         case _:
-            return _not_done(claim, outcome, before=CredlyState.NONE)
+            return _not_done(client, claim, outcome, before=CredlyState.NONE)
 
 
 def _adopt_duplicate(client: CredlyClient, claim: Claim, message: str) -> Done:
     """Credly holds such a badge already: it is ours from a call whose answer was lost, or from before our time."""
-    found = _find(client, claim.badge)
+    found = _find(client, claim)
     if not isinstance(found, Confirmed):
-        return _not_done(claim, found, before=CredlyState.ISSUING)
+        return _not_seen(client, claim, found)
     if found.value is not None:
         return _held(claim, found.value, "adopted")
-    not_shown = f"Credly says: {message}; but shows no such badge."
-    if claim.badge.error != not_shown:
-        return holdings.postponed(claim, CredlyState.ISSUING, not_shown, timezone.now() + SHOWN_WITHIN)
+    if not claim.badge.error.endswith(NOT_SHOWN):
+        reason = f"Credly says: {message}{NOT_SHOWN}"
+        return holdings.postponed(claim, CredlyState.ISSUING, reason, timezone.now() + SHOWN_WITHIN)
     return holdings.failed(claim, f"Credly says: {message}; but shows no live badge that could be this learner's.")
 
 
 def _look_up_then_issue(client: CredlyClient, claim: Claim) -> Done:
-    found = _find(client, claim.badge)
+    found = _find(client, claim)
     if not isinstance(found, Confirmed):
-        return _not_done(claim, found, before=CredlyState.ISSUING)
+        return _not_seen(client, claim, found)
     return _held(claim, found.value, "found") if found.value else _issue(client, claim)
 
 
 def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
-    found = _find(client, claim.badge)
+    found = _find(client, claim)
     if not isinstance(found, Confirmed):
-        return _not_done(claim, found, before=CredlyState.ISSUING)
-    return _held(claim, found.value, "found") if found.value else holdings.cancelled(claim)
+        return _not_seen(client, claim, found)
+    if found.value:
+        return _held(claim, found.value, "found")
+    if claim.badge.attempts == 0:
+        again = timezone.now() + SURELY_EFFECTIVE
+        return holdings.postponed(claim, CredlyState.ISSUING, "Credly holds nothing yet; looks once more.", again)
+    return holdings.cancelled(claim)
 
 
 def _revoke(client: CredlyClient, claim: Claim) -> Done:
@@ -139,7 +165,7 @@ def _revoke(client: CredlyClient, claim: Claim) -> Done:
         case Rejected():
             return _revocation_rejected(client, claim, outcome)
         case _:
-            return _not_done(claim, outcome, before=CredlyState(claim.badge.credly_state))
+            return _not_done(client, claim, outcome, before=CredlyState(claim.badge.credly_state))
 
 
 def _look_up_then_revoke(client: CredlyClient, claim: Claim) -> Done:
@@ -152,7 +178,7 @@ def _look_up_then_revoke(client: CredlyClient, claim: Claim) -> Done:
         case Rejected(status=404):
             return _not_found(client, claim)
         case _:
-            return _not_done(claim, outcome, before=CredlyState.REVOKING)
+            return _not_seen(client, claim, outcome)
 
 
 def _revocation_rejected(client: CredlyClient, claim: Claim, rejected: Rejected) -> Done:
@@ -170,14 +196,14 @@ def _revocation_rejected(client: CredlyClient, claim: Claim, rejected: Rejected)
         case Rejected(status=404):
             return _not_found(client, claim)
         case _:
-            return _not_done(claim, outcome, before=CredlyState.REVOKING)
+            return _not_seen(client, claim, outcome)
 
 
 def _not_found(client: CredlyClient, claim: Claim) -> Done:
     """Credly knows no badge of this id: gone, unless its list of the learner's badges says otherwise."""
-    found = _find(client, claim.badge)
+    found = _find(client, claim)
     if not isinstance(found, Confirmed):
-        return _not_done(claim, found, before=CredlyState.REVOKING)
+        return _not_seen(client, claim, found)
     if found.value is None:
         return _withdrawn(claim, "not at Credly any more")
     if found.value.id == claim.badge.credly_id:
@@ -194,16 +220,19 @@ _STEPS = {
 }
 
 
-def _find(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
+def _find(client: CredlyClient, claim: Claim) -> Outcome[IssuedBadge | None]:
     """The live badge at Credly that is this one: of our earner id, else of the e-mail if it carries no other earner id.
 
     The second finds badges that were issued before our time, without an earner id.
     """
+    badge = claim.badge
     template, learner = badge.template.uuid, badge.learner
     searches = [{"issuer_earner_id": _earner_id(learner)}]
     if learner.email:
         searches.append({"recipient_email": learner.email})
     for search in searches:
+        if not holdings.renew(claim):
+            return Unavailable("the claim ended")
         found = client.find_badges(template, **search)
         if not isinstance(found, Confirmed):
             return found
@@ -215,40 +244,51 @@ def _find(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
 
 
 def _held(claim: Claim, issued: IssuedBadge, how: str) -> Done:
-    _key_works(claim)
     known = {CredlyState.ACCEPTED, CredlyState.REJECTED}
     state = CredlyState(issued.state) if issued.state in known else CredlyState.PENDING
-    return holdings.held(claim, issued.id, state, how)
+    done = holdings.held(claim, issued.id, state, how)
+    _key_works(claim)
+    return done
 
 
 def _withdrawn(claim: Claim, how: str) -> Done:
+    done = holdings.withdrawn(claim, how)
     _key_works(claim)
-    return holdings.withdrawn(claim, how)
+    return done
 
 
 def _key_works(claim: Claim) -> None:
+    """Tell the organization's gate, after the answer itself is recorded."""
     organization = claim.badge.template.organization
     if organizations.reopen(organization):
         holdings.resume(organization)
 
 
-def _not_done(claim: Claim, failure: Failure, *, before: CredlyState) -> Done:
+def _not_seen(client: CredlyClient, claim: Claim, failure: Failure) -> Done:
+    """A look at Credly failed, so nothing more is known; even a refusal of it must not end in giving the badge up."""
+    out = holdings.WHILE[claim.step]
+    if isinstance(failure, Rejected):
+        return holdings.postponed(claim, out, f"Credly says: {failure.message}")
+    return _not_done(client, claim, failure, before=out)
+
+
+def _not_done(client: CredlyClient, claim: Claim, failure: Failure, *, before: CredlyState) -> Done:
     """The call brought no result.
 
     Args:
+        client: the organization's client.
         claim: the claim under which it was made.
         failure: how it ended.
         before: what is known of Credly if this very call did nothing there.
     """
     now = timezone.now()
-    out = holdings.WHILE[claim.step]
     match failure:
         case Rejected(message=message) | Duplicate(message=message):
+            done = holdings.failed(claim, f"Credly says: {message}")
             _key_works(claim)
-            return holdings.failed(claim, f"Credly says: {message}")
-        case Unauthorized(message=message):
-            next_probe = organizations.close(claim.badge.template.organization, message)
-            return holdings.postponed(claim, before, f"Credly refuses the organization's key: {message}", next_probe)
+            return done
+        case Unauthorized():
+            return _not_authorized(client, claim, failure, before)
         case Throttled(retry_after=seconds):
             named = now + timedelta(seconds=seconds) if seconds else None
             return holdings.postponed(claim, before, "Credly asked for fewer calls.", named)
@@ -256,9 +296,20 @@ def _not_done(claim: Claim, failure: Failure, *, before: CredlyState) -> Done:
             return holdings.postponed(claim, before, reason)
         case Unknown(reason=reason):
             sure = now + max(LATE_EFFECT, claims.wait(claim.badge.attempts + 1))
-            return holdings.postponed(claim, out, reason, sure)
+            return holdings.postponed(claim, holdings.WHILE[claim.step], reason, sure)
         case _:
             assert_never(failure)
+
+
+def _not_authorized(client: CredlyClient, claim: Claim, refusal: Unauthorized, before: CredlyState) -> Done:
+    """The key is dead, or it works and only this call is forbidden: then no other badge must wait for it."""
+    if refusal.status == FORBIDDEN and isinstance(client.organization(), Confirmed):
+        later = timezone.now() + max(organizations.PROBE_INTERVAL, claims.wait(claim.badge.attempts + 1))
+        done = holdings.postponed(claim, before, f"Credly forbids this call: {refusal.message}", later)
+        _key_works(claim)
+        return done
+    next_probe = organizations.close(claim.badge.template.organization, refusal.message)
+    return holdings.postponed(claim, before, f"Credly refuses the organization's key: {refusal.message}", next_probe)
 
 
 def _request(badge: Badge) -> IssueRequest:

@@ -6,6 +6,7 @@ from pipeline.bus import catalogue
 from tests.bus.examples import PASSED, PASSING, USER
 
 REGISTERED = "org.openedx.learning.student.registration.completed.v1"
+EXAM_RESET = "org.openedx.learning.exam.attempt.reset.v1"
 CCX_PASSING = "org.openedx.learning.ccx.course.passing.status.updated.v1"
 
 
@@ -44,6 +45,13 @@ def test_ignored_paths_may_be_written_from_the_signals_data(settings):
     assert "pii.name" in catalogue.key_paths(REGISTERED)
 
 
+def test_an_ignored_path_of_the_user_hides_the_learner_whatever_the_payload_calls_it(settings):
+    settings.BADGES_CONFIG = {"events": [EXAM_RESET], "rules": {"ignored_keypaths": ["user.pii.username"]}}
+    paths = catalogue.key_paths(EXAM_RESET)
+    assert "student_user.pii.username" not in paths
+    assert {"student_user.pii.email", "requesting_user.pii.username"} <= paths.keys()
+
+
 def test_configured_events_that_do_not_exist_are_left_out(settings):
     settings.BADGES_CONFIG = {"events": [CCX_PASSING, "no.such.event.v1", PASSING]}
     assert list(catalogue.badge_event_types()) == [CCX_PASSING, PASSING]
@@ -56,7 +64,7 @@ def test_the_learner_of_an_event_that_is_a_user_is_the_payload_itself():
 def test_the_learner_of_an_exam_attempt_is_the_student_and_not_who_requested_it():
     requested = copy.deepcopy(USER) | {"id": 8}
     attempt = {"student_user": USER, "requesting_user": requested}
-    assert catalogue.user_of("org.openedx.learning.exam.attempt.reset.v1", attempt) == USER
+    assert catalogue.user_of(EXAM_RESET, attempt) == USER
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 from django.core.checks import ERROR, WARNING, run_checks
 
@@ -8,7 +10,7 @@ CCX_PASSING = "org.openedx.learning.ccx.course.passing.status.updated.v1"
 
 
 def configure(settings, events=(PASSING,), ignored=()):
-    settings.BADGES_CONFIG = {"events": list(events), "rules": {"ignored_keypaths": list(ignored)}}
+    settings.BADGES_CONFIG = {"events": list(events), "credly": {}, "rules": {"ignored_keypaths": list(ignored)}}
 
 
 def test_the_defaults_raise_nothing():
@@ -64,3 +66,41 @@ def test_an_ignored_path_that_no_configured_event_has_is_a_warning(settings):
     assert message.level == WARNING
     assert '"user.pii.emial"' in message.msg
     assert "user.pii.email" in message.hint
+
+
+def test_ignored_paths_are_not_judged_while_no_configured_event_is_valid(settings):
+    configure(settings, events=["no.such.event.v1"], ignored=["user.pii.email"])
+    assert checks.check_ignored_key_paths(None) == []
+    configure(settings, ignored=["user.pii.emial"])
+    assert [message.id for message in checks.check_ignored_key_paths(None)] == ["badges.W001"]
+
+
+@pytest.mark.parametrize("name", ["EVENT_BUS_PRODUCER", "EVENT_BUS_CONSUMER"])
+@pytest.mark.parametrize("path", ["no.such.module", "pipeline.bus.producer.no_such_name", "nothing", ""])
+def test_a_path_of_the_event_bus_that_leads_to_nothing_is_an_error(settings, name, path):
+    assert checks.check_event_bus(None) == []
+    setattr(settings, name, path)
+    [message] = checks.check_event_bus(None)
+    assert (message.level, message.id) == (ERROR, "badges.E003")
+    assert message.msg.startswith(f'{name}: "{path}" can\'t be imported: ')
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "label", "near"),
+    [
+        (None, "event", "BADGES_CONFIG", "events"),
+        ("credly", "USE_SANDBOXES", 'BADGES_CONFIG["credly"]', "USE_SANDBOX"),
+        ("rules", "ignored_paths", 'BADGES_CONFIG["rules"]', "ignored_keypaths"),
+    ],
+)
+def test_a_key_of_the_badge_settings_that_means_nothing_is_a_warning_that_names_near_ones(
+    settings, part, key, label, near
+):
+    assert checks.check_badges_config_keys(None) == []
+    config = copy.deepcopy(settings.BADGES_CONFIG)
+    (config[part] if part else config)[key] = True
+    settings.BADGES_CONFIG = config
+    [message] = checks.check_badges_config_keys(None)
+    assert (message.level, message.id) == (WARNING, "badges.W003")
+    assert message.msg == f'{label}: the key "{key}" means nothing here.'
+    assert near in message.hint

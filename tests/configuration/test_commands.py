@@ -53,6 +53,20 @@ def test_an_import_prints_what_it_does_and_the_second_that_nothing_is_left(
     assert (second.status, second.out, second.err) == (0, "Nothing to change.\n", "")
 
 
+def test_an_import_whose_key_is_not_set_here_is_done_with_a_warning(
+    capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("CREDLY_API_KEY")
+    ran = Ran(capsys, "import_badges", str(file))
+    assert ran.status == 0
+    assert ran.out.endswith("Done: 4 added.\n")
+    assert ran.err == (
+        f"Warning: Example Academy ({ORGANIZATION}): The environment variable CREDLY_API_KEY, which holds this "
+        "organization's API key, is not set. Its badges wait until then.\n"
+    )
+    assert Organization.objects.get().api_key == "env:CREDLY_API_KEY"
+
+
 def test_the_summary_counts_each_sort_of_change(capsys: pytest.CaptureFixture[str], file: Path):
     Ran(capsys, "import_badges", str(file))
     start = EXAMPLE.index("    penalties:")
@@ -93,7 +107,10 @@ def test_what_the_database_refuses_is_one_line(capsys: pytest.CaptureFixture[str
         pre_save.disconnect(refuse, sender=Requirement)
     reason = "duplicate key DETAIL: of another import"
     assert (ran.status, ran.out) == (1, "")
-    assert ran.err == f"CommandError: Nothing was imported, the database refused: {reason}\n"
+    assert ran.err == (
+        f"CommandError: The database can't be used: {reason}. "
+        "Is it running, and are its tables there (manage.py migrate)?\n"
+    )
     assert not Template.objects.exists()
 
 

@@ -117,7 +117,10 @@ def test_a_success_that_cannot_be_read_leaves_a_write_unknown_and_a_read_unavail
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
-@pytest.mark.parametrize("body", [HTML, b" \r\n<html>", b"\xef\xbb\xbf<html>", b'{"data": {"message": "Validation fai'])
+@pytest.mark.parametrize(
+    "body",
+    [HTML, b" \r\n<html>", b"\xef\xbb\xbf<html>", b'{"data": {"message": "Validation fai', b"no healthy upstream"],
+)
 def test_a_refusal_by_something_in_front_of_credly_is_not_final(server, client, status, body):
     server.replies = [http(status, body), http(status, body)]
     assert isinstance(client.issue(REQUEST), Unknown)
@@ -171,7 +174,7 @@ def test_a_duplicate_phrase_means_duplicate_only_for_an_issue_answered_by_422(se
     ("body", "message"),
     [
         (b"", "HTTP 422 without a message"),
-        (b"null", "null"),
+        (b"null", "HTTP 422 without a message"),
         (b"[]", "HTTP 422 without a message"),
         (b"{}", "HTTP 422 without a message"),
         (b'{"data": null}', "HTTP 422 without a message"),
@@ -186,7 +189,6 @@ def test_a_duplicate_phrase_means_duplicate_only_for_an_issue_answered_by_422(se
         (b'{"data": {"errors": [{"attribute": "name", "messages": ["a", "b"]}]}}', "name a; name b"),
         (b'{"message": "at the top", "errors": null}', "at the top"),
         (b'{"status": 404, "error": "Not Found"}', "Not Found"),
-        (b"plain words", "plain words"),
         (b'{"data": {"message": "caf\xe9"}}', "caf\ufffd"),
         (b'{"data": {"message": "two\\nlines\\u0000 and \\u001b[31mred \\ud800"}}', "two lines and [31mred"),
     ],
@@ -208,7 +210,7 @@ def test_a_message_never_holds_an_address_or_the_key(server, client):
         refusal(422, "DANA+LMS@learners.example is invalid, k3y, also <other@learners.example>"),
         refusal(422, "Dana%2blms%40Learners.example is invalid"),
         refusal(403, "k3y lacks the right"),
-        http(404, b"no badge for dana+lms@learners.example"),
+        refusal(404, "no badge for dana+lms@learners.example"),
     ]
     assert client.issue(REQUEST) == Rejected(422, "[hidden] is invalid, [hidden], also <[hidden]>")
     assert client.issue(REQUEST) == Rejected(422, "[hidden] is invalid")

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from pipeline.ledgers import holdings
 from pipeline.ledgers.holdings import Step
-from pipeline.models import Badge, CredlyState, Standing
+from pipeline.models import Badge, CredlyState, Organization, Standing
 from tests.ledgers.builders import badge, claimed, ended_claim, held_badge, make_due, signals
 
 pytestmark = pytest.mark.django_db
@@ -189,8 +189,8 @@ def test_a_badge_that_credly_refused_is_failed_with_its_words_and_rests():
 def test_a_replaced_badge_is_due_under_its_new_id():
     row, replacement = held_badge(), uuid4()
     standing(row, Standing.REVOKED)
-    done = holdings.replaced(claimed(row), replacement)
-    assert done.badges == [row.pk]
+    holdings.replaced(claimed(row), replacement)
+    assert reread(row).due_at > timezone.now()
     assert (reread(row).credly_id, reread(row).credly_state) == (replacement, "pending")
 
 
@@ -239,13 +239,58 @@ def test_when_a_key_works_again_all_waiting_badges_of_that_organization_are_due(
 
 @pytest.mark.parametrize(
     ("wanted", "credly_id", "step"),
-    [("awarded", None, Step.LOOK_UP_THEN_ISSUE), ("revoked", uuid4(), Step.LOOK_UP_THEN_REVOKE)],
+    [
+        ("awarded", None, Step.ISSUE),
+        ("awarded", uuid4(), Step.LOOK_UP_THEN_ISSUE),
+        ("revoked", uuid4(), Step.LOOK_UP_THEN_REVOKE),
+    ],
 )
-def test_a_failed_badge_is_driven_again_with_a_look_at_credly_first(wanted, credly_id, step):
+def test_a_failed_badge_is_driven_again_with_a_look_where_credly_may_hold_it(wanted, credly_id, step):
     row = badge(standing=wanted, credly_state="failed", credly_id=credly_id, due_at=None, attempts=7)
     assert holdings.redrive(row)
     assert not holdings.redrive(row)
     assert holdings.claim(holdings.due(row.pk)).step is step
+
+
+def test_a_failed_badge_of_which_another_cycle_is_live_waits_for_that():
+    live = held_badge()
+    Badge.objects.filter(pk=live.pk).update(standing="revoked")
+    failed = badge(
+        learner=live.learner, template=live.template, cycle=2, credly_state="failed", credly_id=uuid4(), due_at=None
+    )
+    assert not holdings.redrive(reread(failed))
+    assert reread(failed).credly_state == "failed"
+
+
+def test_a_claim_is_renewed_by_who_still_holds_it():
+    row = badge()
+    first = claimed(row)
+    ended_claim(row)
+    assert holdings.renew(first)
+    assert holdings.claim(row) is None
+    ended_claim(row)
+    second = holdings.claim(holdings.due(row.pk))
+    assert not holdings.renew(first)
+    assert holdings.renew(second)
+
+
+def test_a_claim_ends_before_the_next_call_when_nobody_wants_the_badge_any_more():
+    row = badge()
+    claim = claimed(row)
+    Badge.objects.filter(pk=row.pk).update(standing="revoked")
+    assert not holdings.renew(claim)
+    assert (reread(row).credly_state, reread(row).claim) == ("none", None)
+    assert holdings.due(row.pk) is None
+    assert reread(row).due_at is None
+
+
+def test_housekeeping_names_no_badge_of_an_organization_that_must_not_be_called_now():
+    row = badge()
+    organization = row.template.organization
+    Organization.objects.filter(pk=organization.pk).update(call_again_at=timezone.now() + timedelta(minutes=1))
+    assert holdings.named_due(10) == []
+    Organization.objects.filter(pk=organization.pk).update(call_again_at=timezone.now())
+    assert holdings.named_due(10) == [row.pk]
 
 
 def test_a_failed_badge_that_credly_never_held_and_nobody_wants_is_left_alone():

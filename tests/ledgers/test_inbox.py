@@ -165,3 +165,15 @@ def test_only_failed_events_that_could_be_read_can_be_driven_again():
     inbox.finish([done], EventStatus.PROCESSED)
     inbox.finish([ignored], EventStatus.IGNORED)
     assert inbox.redrive([unreadable.id, done, ignored]) == []
+
+
+def test_an_event_that_is_taken_up_again_and_again_and_never_finished_is_set_aside():
+    """As when it kills its worker each time: nobody is left to count what was raised."""
+    [event] = received(passes(lms_learner(), 1))
+    taken = [inbox.take_up(event) for _ in range(inbox.MOST_TAKEN_UP)]
+    assert all(taken)
+    assert not inbox.take_up(event)
+    assert Event.objects.get().status == "failed"
+    assert "never finished" in Event.objects.get().error
+    assert inbox.redrive([event]) == [event]
+    assert inbox.take_up(event)

@@ -113,6 +113,17 @@ def test_with_messages_on_the_bus_it_is_not_idle_until_they_are_acknowledged(bus
     assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 0}, True)
 
 
+def test_a_group_that_nobody_reads_any_more_does_not_keep_it_from_being_idle(bus):
+    abandoned = StreamReader(TOPIC, "abandoned", "one")
+    abandoned.ensure_group()
+    abandoned.close()
+    ConsumerGroup.objects.create(topic=TOPIC, group="abandoned")
+    bus._client.xadd(bus.stream, fields())
+    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 1}, False)
+    bus.acknowledge([entry_id for entry_id, _ in bus.read()])
+    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 0}, True)
+
+
 def test_before_any_consumer_started_whatever_is_on_the_bus_waits(bus):
     ConsumerGroup.objects.all().delete()
     assert pipeline_status()["idle"]

@@ -381,6 +381,7 @@ def test_a_key_in_an_unset_variable_is_missing_and_the_variable_is_named(site, m
     issue(row)
     assert "ACADEMY_KEY" in row.error
     monkeypatch.setenv("ACADEMY_KEY", site.academy.key)
+    type(site.organization).objects.update(call_again_at=timezone.now())
     issue(row)
     assert row.credly_state == "pending"
 
@@ -399,3 +400,43 @@ def test_neither_the_key_nor_the_learner_shows_in_logs_or_history(site, caplog):
     assert caplog.text
     for secret in (site.academy.key, row.learner.email, "Dana Moe", "danamoe"):
         assert secret not in shown
+
+
+def test_a_badge_that_raises_on_our_side_is_tried_again_later_and_says_so(site, monkeypatch, caplog):
+    row = site.badge()
+    with monkeypatch.context() as broken:
+        broken.setattr(import_module("pipeline.stages.issue"), "_request", lambda _: 1 // 0)
+        issue(row)
+    assert (row.credly_state, row.error) == ("issuing", "ZeroDivisionError on our side.")
+    assert row.due_at > timezone.now()
+    assert row.learner.email not in caplog.text
+    issue(row)
+    assert row.credly_state == "pending"
+
+
+def test_an_award_that_may_be_at_credly_is_cancelled_only_after_a_second_look(site):
+    row = site.badge(credly_state="issuing")
+    want(row, "revoked")
+    issue(row)
+    assert row.credly_state == "issuing"
+    site.academy.issued(issuer_earner_id=str(row.learner.lms_user_id), recipient_email=row.learner.email)
+    issue(row)
+    issue(row)
+    assert (row.credly_state, site.live()) == ("revoked", [])
+
+
+def test_an_award_revoked_during_the_look_at_credly_is_not_issued_any_more(site, monkeypatch):
+    row = site.badge(credly_state="issuing")
+    module = import_module("pipeline.stages.issue")
+    look = module._find
+
+    def find_while_it_is_revoked(*arguments):
+        found = look(*arguments)
+        Badge.objects.filter(pk=row.pk).update(standing="revoked", attempts=0)
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(module, "_find", find_while_it_is_revoked)
+        issue(row)
+    assert site.calls() == []
+    assert (row.credly_state, row.claim, row.due_at is not None) == ("issuing", None, True)

@@ -49,6 +49,17 @@ def test_a_badge_that_was_deleted_at_credly_counts_as_revoked(site):
     assert (row.credly_state, signals(row)) == ("revoked", ["awarded", "revoked"])
 
 
+def test_a_badge_that_credly_does_not_find_but_shows_is_not_taken_for_revoked(site):
+    row = site.issued()
+    body = {"data": {"message": "Resource not found"}}
+    site.fault(method="PUT", status=404, body=body, times=1)
+    want(row, "revoked")
+    issue(row)
+    assert (row.credly_state, signals(row), row.due_at is not None) == ("revoking", ["awarded"], True)
+    issue(row)
+    assert (row.credly_state, signals(row), site.live()) == ("revoked", ["awarded", "revoked"], [])
+
+
 def test_of_a_replaced_badge_the_replacement_is_revoked(site):
     row = site.issued()
     answer = site.academy.call(
@@ -57,8 +68,8 @@ def test_of_a_replaced_badge_the_replacement_is_revoked(site):
     assert answer.status_code < 300, answer.text
     [replacement] = site.live()
     want(row, "revoked")
-    done = issue(row)
-    assert (done.badges, str(row.credly_id)) == ([row.pk], replacement["id"])
+    issue(row)
+    assert (str(row.credly_id), row.due_at is not None) == (replacement["id"], True)
     issue(row)
     assert (row.credly_state, site.live()) == ("revoked", [])
     assert signals(row) == ["awarded", "revoked"]

@@ -25,7 +25,8 @@ def pass_a_minute(site: Site) -> None:
 
 @pytest.mark.parametrize("preset", ["401", "403"])
 def test_after_a_refused_key_no_further_call_is_made(site, preset, caplog):
-    site.fault(preset)
+    for method in ("POST", "GET"):
+        site.fault(preset, method=method)
     rows = [site.badge() for _ in range(5)]
     run(site, *rows)
     assert len(site.calls()) == 1
@@ -35,6 +36,19 @@ def test_after_a_refused_key_no_further_call_is_made(site, preset, caplog):
     assert [row.attempts for row in rows] == [1, 0, 0, 0, 0]
     assert str(site.organization.uuid) in caplog.text
     assert site.academy.key not in caplog.text
+
+
+def test_a_call_that_is_forbidden_while_the_key_works_holds_back_its_own_badge_alone(site):
+    forbidden, other = site.badge(), site.badge()
+    site.fault("403", times=1)
+    run(site, forbidden)
+    assert (forbidden.credly_state, forbidden.due_at is not None) == ("none", True)
+    assert "forbids" in forbidden.error
+    assert site.organization.key_refused_since is None
+    run(site, other)
+    assert other.credly_state == "pending"
+    run(site, forbidden)
+    assert forbidden.credly_state == "pending"
 
 
 def test_one_probe_a_minute_is_let_through(site):
@@ -57,7 +71,7 @@ def test_the_organization_is_blamed_once_and_the_time_since_when_is_kept(site, c
     pass_a_minute(site)
     run(site, row)
     assert site.organization.key_refused_since == since
-    assert [record.levelname for record in caplog.records if "refuses the API key" in record.message] == ["ERROR"]
+    assert [record.levelname for record in caplog.records if "no working API key" in record.message] == ["ERROR"]
 
 
 def test_other_organizations_go_on(site, credly):

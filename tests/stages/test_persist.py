@@ -1,5 +1,6 @@
 """persist: an event changes progress once, in one transaction, at a cost that does not grow with what it does not meet."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -92,10 +93,17 @@ def test_the_newest_event_says_who_the_learner_is_in_whatever_order_they_come():
         assert (row.name, row.username, row.email) == ("Dana Lind", "dana.lind", "new@learners.example")
 
 
-def test_what_is_too_long_of_a_name_is_cut():
+def test_a_huge_name_is_kept_whole():
     course_template()
     deliver(passes(lms_learner("D" * 3000), 1))
-    assert Learner.objects.get().name == "D" * 255
+    assert Learner.objects.get().name == "D" * 3000
+
+
+def test_a_long_address_is_never_shortened_to_another_ones():
+    course_template()
+    address = f"dana@{'a' * 300}.example"
+    deliver(passes(replace(lms_learner(), email=address), 1))
+    assert Learner.objects.get().email == address
 
 
 def test_a_failure_on_the_way_leaves_nothing_half_written_and_is_counted_against_the_event(monkeypatch):
@@ -105,7 +113,7 @@ def test_a_failure_on_the_way_leaves_nothing_half_written_and_is_counted_against
     with monkeypatch.context() as broken:
         broken.setattr(badges, "_open", lambda *_: 1 // 0)
         assert stages.persist(matching) == []
-    assert (stored(event).status, stored(event).attempts) == ("received", 1)
+    assert (stored(event).status, stored(event).attempts) == ("received", 2)
     assert "ZeroDivisionError" in stored(event).error
     assert not Learner.objects.exists()
     assert not Progress.objects.exists()
@@ -117,6 +125,7 @@ def test_a_database_that_is_away_is_not_the_events_fault(monkeypatch):
     course_template()
     event = passes(lms_learner(), 1)
     [matching] = stages.evaluate(received(event))
+    taken_up = stored(event).attempts
 
     def away(*_):
         raise OperationalError("server closed the connection")
@@ -124,7 +133,7 @@ def test_a_database_that_is_away_is_not_the_events_fault(monkeypatch):
     monkeypatch.setattr(progress, "record", away)
     with pytest.raises(OperationalError):
         stages.persist(matching)
-    assert (stored(event).status, stored(event).attempts) == ("received", 0)
+    assert (stored(event).status, stored(event).attempts) == ("received", taken_up)
     assert stored(event).due_at is not None
 
 
