@@ -1,4 +1,4 @@
-"""Flower's configuration: read-only, behind a login, its memory bounded."""
+"""Flower's configuration: read-only, behind a login, its memory bounded.  Flower reads its port from `FLOWER_PORT` itself."""
 
 import os
 import sys
@@ -15,12 +15,8 @@ if not os.environ.get(LOGIN) and not os.environ.get(PROVIDER):
 _login = os.environ.get(LOGIN)
 if _login and not all(_login.partition(":")):
     sys.exit(f"{LOGIN}: (not shown) is not allowed; it must be user:password")
-_port = os.environ.get("FLOWER_PORT") or "5555"
-if not _port.isdecimal():
-    sys.exit(f"FLOWER_PORT: {_port!r} is not allowed; it must be a port number")
 
 basic_auth = [_login] if _login else None
-port = int(_port)
 read_only = True
 max_tasks = 5_000  # in memory; the default of 100,000 grows to gigabytes
 max_workers = 500

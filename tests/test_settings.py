@@ -229,23 +229,11 @@ def test_a_bad_variable_stops_the_start_with_one_line_that_names_it(run, name, v
     assert_one_line(run(*MANAGE, "check", **{name: value}), name)
 
 
-@pytest.mark.parametrize(
-    ("login", "port", "line"),
-    [
-        (SECRET, "5555", "FLOWER_BASIC_AUTH: (not shown) is not allowed; it must be user:password"),
-        (f":{SECRET}", "5555", "FLOWER_BASIC_AUTH: (not shown) is not allowed; it must be user:password"),
-        (f"{SECRET}:", "5555", "FLOWER_BASIC_AUTH: (not shown) is not allowed; it must be user:password"),
-        pytest.param(
-            f"admin:{SECRET}",
-            "http",
-            "FLOWER_PORT: 'http' is not allowed; it must be a port number",
-            marks=pytest.mark.xfail(strict=True, reason="Flower reads FLOWER_* itself before our file, and raises"),
-        ),
-    ],
-)
-def test_a_bad_variable_of_flower_stops_its_start_with_one_line(run, login, port, line):
+@pytest.mark.parametrize("login", [SECRET, f":{SECRET}", f"{SECRET}:"], ids=["no colon", "no user", "no password"])
+def test_a_login_for_flower_of_the_wrong_shape_stops_its_start_with_one_line(run, login):
     command = [*CELERY, "flower", "--conf=pipeline/flowerconfig.py"]
-    ran = run(*command, BADGES_ENABLED="true", FLOWER_BASIC_AUTH=login, FLOWER_PORT=port)
+    ran = run(*command, BADGES_ENABLED="true", FLOWER_BASIC_AUTH=login)
+    line = "FLOWER_BASIC_AUTH: (not shown) is not allowed; it must be user:password"
     assert (ran.returncode, ran.stderr) == (1, f"{line}\n")
 
 
@@ -390,7 +378,7 @@ def test_a_database_without_tables_ends_a_command_with_one_line(run, command):
     ran = run(*MANAGE, *command, REDIS_URL="redis://127.0.0.1:1/0")
     assert (ran.returncode, ran.stdout) == (1, "")
     [line] = ran.stderr.splitlines()
-    assert line.startswith("CommandError: The database can't be used: no such table")
+    assert line.startswith("CommandError: The database refuses: no such table")
     assert "manage.py migrate" in line
 
 

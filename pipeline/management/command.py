@@ -19,6 +19,6 @@ class DatabaseCommand(BaseCommand):
             return super().execute(*args, **options)
         except DatabaseError as error:
             raise CommandError(
-                f"The database can't be used: {' '.join(str(error).split())}. "
-                "Is it running, and are its tables there (manage.py migrate)?"
+                f"The database refuses: {' '.join(str(error).split())}. "
+                "Check that it runs and that its tables are up to date (manage.py migrate)."
             ) from error

@@ -108,8 +108,8 @@ def test_what_the_database_refuses_is_one_line(capsys: pytest.CaptureFixture[str
     reason = "duplicate key DETAIL: of another import"
     assert (ran.status, ran.out) == (1, "")
     assert ran.err == (
-        f"CommandError: The database can't be used: {reason}. "
-        "Is it running, and are its tables there (manage.py migrate)?\n"
+        f"CommandError: The database refuses: {reason}. "
+        "Check that it runs and that its tables are up to date (manage.py migrate).\n"
     )
     assert not Template.objects.exists()
 

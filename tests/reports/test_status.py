@@ -186,7 +186,7 @@ def test_the_command_tells_people_what_waits_and_which_key_is_refused(bus, setti
     badge()
     call_command("pipeline_status")
     shown = capsys.readouterr().out
-    assert f"refuses the key of organization {refused.uuid}" in shown
+    assert f"Organization {refused.uuid} has no working API key since" in shown
     assert "Waiting longest: one badge" in shown
     assert "Idle" not in shown
     settle()

@@ -140,7 +140,7 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
             " ".join([procfile(process), *flags]),
             folder=PROJECT,
             log=tmp_path / "logs" / f"{name}.log",
-            environment={**environment, "PS": str(len(started) + 1), **variables},
+            environment={**environment, "PS": name, **variables},
         )
         started.append(child)
         child.start()

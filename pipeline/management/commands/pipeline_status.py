@@ -31,7 +31,7 @@ class Command(DatabaseCommand):
         self.stdout.write(f"bus      {'does not answer' if unread is None else f'unread {unread}'}")
         for refused in status["keys_refused"]:
             self.stdout.write(
-                f"Credly refuses the key of organization {refused['organization']} since {refused['since']}"
+                f"Organization {refused['organization']} has no working API key since {refused['since']}; its badges wait"
             )
         waiting = status["oldest_waiting"]
         if waiting:
