@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.embedded.interruption import uninterrupted
+
 STOP_SECONDS = 15
 
 
@@ -40,7 +42,7 @@ class ChildProcess:
         command = (
             ["/bin/sh", "-c", f"exec env {self._command}"] if isinstance(self._command, str) else list(self._command)
         )
-        with self.log.open("ab") as stream:
+        with self.log.open("ab") as stream, uninterrupted():
             self._process = subprocess.Popen(
                 command,
                 cwd=self._folder,

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Self
 
+from pipeline.embedded.interruption import uninterrupted
+
 START_SECONDS = 20
 
 
@@ -85,7 +87,7 @@ class RedisServer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"redis-{self.port}.log"
-        with log.open("ab") as stream:
+        with log.open("ab") as stream, uninterrupted():
             self._process = subprocess.Popen(
                 [
                     executable(),

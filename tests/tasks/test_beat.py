@@ -20,14 +20,14 @@ def sent(broker: BrokerNode) -> list[dict[str, Any]]:
         return [json.loads(message)["headers"] for message in reversed(redis.lrange("housekeeping", 0, -1))]
 
 
-def test_housekeeping_is_sent_every_five_seconds_and_expires_with_the_next(celery_broker: BrokerNode, start: Start):
+def test_housekeeping_is_sent_every_five_seconds_and_expires_after_a_minute(celery_broker: BrokerNode, start: Start):
     start("beat")
     eventually(lambda: sent(celery_broker))
     seen = timezone.now()
     first, second = eventually(lambda: sent(celery_broker)[:2] if len(sent(celery_broker)) > 1 else [])
     assert (first["task"], second["task"]) == ("housekeeping", "housekeeping")
     first_ends, second_ends = (datetime.fromisoformat(headers["expires"]) for headers in (first, second))
-    assert first_ends - seen <= timedelta(seconds=5)
+    assert first_ends - seen <= timedelta(seconds=60)
     assert timedelta(seconds=4) < second_ends - first_ends < timedelta(seconds=10)
 
 
