@@ -61,12 +61,14 @@ class RedisServer:
     Args:
         folder: where it runs and logs.
         options: further `redis-server` options, such as `"--maxmemory", "1mb"`.
+        program: the server's program; that of `executable` unless given.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, program: str | None = None) -> None:
         self.folder = folder
         self.port = free_port()
         self._options = options
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -90,7 +92,7 @@ class RedisServer:
         with log.open("ab") as stream, uninterrupted():
             self._process = subprocess.Popen(
                 [
-                    executable(),
+                    self._program or executable(),
                     "--port",
                     str(self.port),
                     "--bind",

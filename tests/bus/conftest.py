@@ -2,19 +2,14 @@
 
 import importlib.util
 import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from redis import Redis
-from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
 
 from pipeline.bus.connection import connect
+from pipeline.embedded.redis import RedisServer
 
 TOPIC = "learning-badges-lifecycle"
 
@@ -37,26 +32,10 @@ def _executables() -> dict[str, str]:
 EXECUTABLES = _executables()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="session", params=list(EXECUTABLES))
 def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = _free_port()
-    directory: Path = tmp_path_factory.mktemp("redis")
-    command = [EXECUTABLES[request.param], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)]
-    server = subprocess.Popen([*command, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
-    try:
-        patient = Retry(ConstantBackoff(0.02), 250, supported_errors=(RedisConnectionError,))
-        with Redis(port=port, retry=patient) as client:
-            client.ping()
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.terminate()
-        server.wait(10)
+    with RedisServer(tmp_path_factory.mktemp("redis"), program=EXECUTABLES[request.param]) as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -18,12 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TOPIC = "learning-badges-lifecycle"
 
 
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
 class Bus:
     """One test's own stream on a server, and commands that use it."""
 
