@@ -12,25 +12,10 @@ from openedx_events.learning.signals import BADGE_AWARDED, BADGE_REVOKED
 
 from pipeline.bus.codec import encode, event_data_for
 from pipeline.lms.events import LmsLearner, passing_event
+from tests.bus.examples import BADGE
 from tests.lms.conftest import ROOT, TOPIC
 
 pytestmark = pytest.mark.system
-
-BADGE = {
-    "uuid": "3b0f2c6a-1a6e-4f29-8d53-7f0c3a5f9e21",
-    "user": {
-        "id": 7,
-        "is_active": True,
-        "pii": {"username": "ada", "email": "ada@example.org", "name": "Ada Lovelace"},
-    },
-    "template": {
-        "uuid": "7d1b0f5e-2a44-4c0f-8e0c-5b1d8f6c9a02",
-        "origin": "credly",
-        "name": "Intro",
-        "description": "Done",
-        "image_url": "https://example.org/i.png",
-    },
-}
 
 
 def entry(signal, id):

@@ -42,7 +42,7 @@ class Command(DatabaseCommand):
 def _events() -> int:
     failed = Event.objects.filter(status=EventStatus.FAILED).values_list("id", flat=True)
     ready = inbox.redrive(list(failed))
-    nudges.evaluate(ready)
+    nudges.evaluate_alone(ready)
     return len(ready)
 
 
