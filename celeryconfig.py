@@ -4,6 +4,7 @@ Messages are nudges and the database is the ledger, so nothing here guards data;
 Times are in seconds.  Figures that others rely on are tied together in `docs/decisions/0003-delivery.md`.
 """
 
+from celery.schedules import crontab
 from django.conf import settings
 
 # --- broker -----------------------------------------------------------------------------------------------------------
@@ -58,7 +59,17 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 
 # --- queues -----------------------------------------------------------------------------------------------------------
-imports = ("tasks.evaluate", "tasks.persist", "tasks.issue", "tasks.emit", "tasks.housekeeping")
+imports = (
+    "tasks.evaluate",
+    "tasks.persist",
+    "tasks.issue",
+    "tasks.emit",
+    "tasks.housekeeping",
+    "tasks.recheck",
+    "tasks.webhook",
+    "tasks.sync",
+    "tasks.purge",
+)
 task_create_missing_queues = True
 task_default_queue = "housekeeping"
 task_routes = {
@@ -67,6 +78,11 @@ task_routes = {
     "issue": {"queue": "issue"},
     "emit": {"queue": "emit"},
     "housekeeping": {"queue": "housekeeping"},
+    "recheck": {"queue": "recheck"},
+    "webhook": {"queue": "webhook"},
+    "sync": {"queue": "sync"},
+    "sync_all": {"queue": "housekeeping"},
+    "purge": {"queue": "housekeeping"},
 }
 
 # --- schedule ---------------------------------------------------------------------------------------------------------
@@ -74,4 +90,7 @@ beat_scheduler = "celery.beat:Scheduler"  # in memory: nothing is lost by a rest
 beat_schedule = {
     # Repeats are harmless; after a pause a dozen are enough.  Expiry compares the clocks of two hosts, hence a minute.
     "housekeeping": {"task": "housekeeping", "schedule": 5.0, "options": {"expires": 60}},
+    # Off the full hour, when everybody calls Credly.
+    "sync": {"task": "sync_all", "schedule": crontab(minute="17", hour="*/6")},
+    "purge": {"task": "purge", "schedule": crontab(minute="41", hour="3")},
 }

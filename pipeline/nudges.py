@@ -57,6 +57,26 @@ def emit(signals: Sequence[int]) -> None:
     _send("emit", [[signal] for signal in signals])
 
 
+def recheck(badges: Sequence[int]) -> None:
+    """Have what Credly holds of these badges looked up, each by itself."""
+    _send("recheck", [[badge] for badge in badges])
+
+
+def webhook(webhooks: Sequence[int]) -> None:
+    """Have these webhooks verified at Credly and obeyed, each by itself."""
+    _send("webhook", [[webhook] for webhook in webhooks])
+
+
+def sync(organizations: Sequence[int]) -> None:
+    """Have the templates of these organizations brought in line with Credly's, each organization by itself."""
+    _send("sync", [[organization] for organization in organizations])
+
+
+def purge() -> None:
+    """Have what is older than its retention removed."""
+    _send("purge", [[]])
+
+
 def ping() -> None:
     """Return if the broker answers within seconds.
 

@@ -140,6 +140,11 @@ EVENT_BUS_PRODUCER_CONFIG = _environment.mapping("EVENT_BUS_PRODUCER_CONFIG", PR
 # The source of our signals: this service takes the place of Open edX's credentials service.
 EVENTS_SERVICE_NAME = "credentials"
 
+# How long events, webhooks and what became of them are kept; progress, badges and signals stay.
+RETENTION_DAYS = _environment.integer("RETENTION_DAYS", 180, minimum=1)
+# The last part of the webhook's path, when Credly is told one; without it any is taken, since each event is verified anyway.
+CREDLY_WEBHOOK_SECRET = _environment.text("CREDLY_WEBHOOK_SECRET", "")
+
 BADGES_ENABLED = _environment.boolean("BADGES_ENABLED", False)
 BADGES_CONFIG = _badges_config(_environment)
 
@@ -151,6 +156,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "pipeline.urls"
 WSGI_APPLICATION = "pipeline.wsgi.application"
 INSTALLED_APPS = [
+    # Before the admin whose templates it replaces.
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -174,7 +183,7 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "pipeline" / "web" / "templates"],
+        "DIRS": [BASE_DIR / "pipeline" / "web" / "templates", BASE_DIR / "pipeline" / "admin" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -190,6 +199,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "pipeline" / "admin" / "static"]
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it; collectstatic may fill it or not
 WHITENOISE_USE_FINDERS = True

@@ -1,3 +1,13 @@
-"""The admin site."""
+"""The admin site, one module per thing it shows."""
 
-from pipeline.admin import configuration, ledgers  # noqa: F401 - importing registers
+from pipeline.admin import (  # noqa: F401 - importing registers
+    badge_templates,
+    badges,
+    conditions,
+    events,
+    learners,
+    organizations,
+    signals,
+    users,
+    webhooks,
+)

@@ -6,7 +6,7 @@ wrong before the tables are touched is refused here, all of it at once.
 
 import re
 import string
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,8 +16,8 @@ from django.core.validators import URLValidator
 from pipeline.bus.catalogue import badge_event_types, key_paths
 from pipeline.configuration.organizations import ENVIRONMENT_PREFIX
 from pipeline.configuration.places import NO_UUID, Place, Report, parse_yaml
+from pipeline.configuration.values import allowed_instead
 from pipeline.models import Operator, TemplateState
-from pipeline.rules import parse_boolean
 
 VERSION = "1"
 TRUE, FALSE = "true", "false"
@@ -267,19 +267,7 @@ def _value(place: Place, type_word: str) -> str:
     if type_word == "boolean" and place.kind == "a boolean":
         return TRUE if place.boolean() else FALSE
     text = place.scalar(255, blank=True)
-    if place.present and type_word in _FITS:
-        fits, allowed = _FITS[type_word]
-        if not fits(text):
-            place.refuse(f"{text!r} does not fit the type of the key path, {type_word}", allowed)
+    allowed = allowed_instead(type_word, text) if place.present else None
+    if allowed:
+        place.refuse(f"{text!r} does not fit the type of the key path, {type_word}", allowed)
     return text
-
-
-def _is_integer(text: str) -> bool:
-    return re.fullmatch(r"0|-?[1-9][0-9]*", text) is not None
-
-
-_FITS: Mapping[str, tuple[Callable[[str], bool], str]] = {
-    "boolean": (lambda text: parse_boolean(text) is not None, "true True yes Yes +, false False no No -"),
-    "integer": (_is_integer, "a whole number such as 25"),
-}
-"""What a value must look like at a key path of this type, or no event matches; other types take any text."""

@@ -9,7 +9,10 @@ from django.utils import timezone
 
 from pipeline import rules
 from pipeline.ledgers.progress import Decisions
-from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, Standing
+from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, RevokedBy, Standing
+
+BY_A_PERSON = (RevokedBy.OPERATOR, RevokedBy.CREDLY)
+"""Who revokes a badge so that no event gives it back."""
 
 REVOCATION_BEGUN = (CredlyState.REVOKING, CredlyState.REVOKED)
 
@@ -41,10 +44,13 @@ def follow(
 def _award(
     learner: Learner, template: rules.Template, badge: Badge | None, earned_at: datetime, event: uuid.UUID
 ) -> list[int]:
-    """The template is complete: open a badge, or take back a revocation that has not begun, or open the next cycle."""
+    """The template is complete: open a badge, or take back a revocation that has not begun, or open the next cycle.
+
+    What a person revoked stays revoked.
+    """
     if badge is None:
         return _open(learner, template, 1, earned_at, event)
-    if badge.standing == Standing.AWARDED:
+    if badge.standing == Standing.AWARDED or badge.revoked_by in BY_A_PERSON:
         return []
     if _restore(badge, earned_at, event):
         return [badge.pk]
@@ -69,8 +75,10 @@ def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID) -> bool:
     restored = (
         Badge.objects.filter(pk=badge.pk, standing=Standing.REVOKED)
         .exclude(credly_state__in=REVOCATION_BEGUN)
+        .exclude(revoked_by__in=BY_A_PERSON)
         .update(
             standing=Standing.AWARDED,
+            revoked_by="",
             credly_state=Case(
                 When(credly_state=CredlyState.FAILED, credly_id=None, then=Value(CredlyState.NONE)),
                 When(credly_state=CredlyState.FAILED, then=Value(CredlyState.PENDING)),
@@ -90,6 +98,8 @@ def _revoke(badge: Badge | None, event: uuid.UUID) -> list[int]:
     """The template is not complete: a badge that stands is to be revoked, or cancelled if Credly never saw it."""
     if badge is None or badge.standing == Standing.REVOKED:
         return []
-    Badge.objects.filter(pk=badge.pk).update(standing=Standing.REVOKED, due_at=timezone.now(), attempts=0)
+    Badge.objects.filter(pk=badge.pk).update(
+        standing=Standing.REVOKED, revoked_by=RevokedBy.RULES, due_at=timezone.now(), attempts=0
+    )
     BadgeHistory.objects.create(badge=badge, what="revoked", event=event)
     return [badge.pk]

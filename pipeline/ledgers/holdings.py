@@ -132,11 +132,17 @@ def withdrawn(claim: Claim, how: str) -> Done:
         )
         _history(claim, how)
         signals = outbox.write(badge, outbox.REVOKED) if recorded else []
-        next_cycle = Badge.objects.filter(
-            learner=badge.learner_id, template=badge.template_id, cycle=badge.cycle + 1, due_at__isnull=False
-        )
-        next_cycle.update(due_at=timezone.now())
-    return Done(signals=signals, badges=list(next_cycle.values_list("pk", flat=True)))
+        badges = next_cycle(badge)
+    return Done(signals=signals, badges=badges)
+
+
+def next_cycle(badge: Badge) -> list[int]:
+    """This badge is revoked: the one that waited for it, if any, is due now.  Returns its id.  May be repeated."""
+    waiting = Badge.objects.filter(
+        learner=badge.learner_id, template=badge.template_id, cycle=badge.cycle + 1, due_at__isnull=False
+    )
+    waiting.update(due_at=timezone.now())
+    return list(waiting.values_list("pk", flat=True))
 
 
 def replaced(claim: Claim, credly_id: uuid.UUID) -> Done:

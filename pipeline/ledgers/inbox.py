@@ -9,6 +9,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from pipeline.bus import catalogue
 from pipeline.bus.codec import DecodedMessage, UndecodableMessage
 from pipeline.models import Event, EventStatus
 
@@ -70,8 +71,14 @@ def _row(message: DecodedMessage | UndecodableMessage, topic: str) -> Event:
         topic=topic,
         position=message.position,
         payload=message.payload,
+        lms_user_id=_learner_id(message),
         due_at=timezone.now() + EVALUATED_WITHIN,
     )
+
+
+def _learner_id(message: DecodedMessage) -> int | None:
+    user = catalogue.user_of(message.type, message.payload)
+    return user["id"] if user else None
 
 
 def _unstorable(row: Event, error: Exception) -> Event:

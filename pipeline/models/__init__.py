@@ -22,9 +22,12 @@ from pipeline.models.ledgers import (
     Fulfillment,
     Learner,
     Progress,
+    RevokedBy,
     Signal,
     SignalState,
     Standing,
+    Webhook,
+    WebhookState,
 )
 from pipeline.models.version import ConfigurationVersion
 
@@ -46,10 +49,13 @@ __all__ = [
     "Progress",
     "Requirement",
     "RequirementRule",
+    "RevokedBy",
     "Rule",
     "Signal",
     "SignalState",
     "Standing",
     "Template",
     "TemplateState",
+    "Webhook",
+    "WebhookState",
 ]

@@ -2,24 +2,25 @@
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 from encrypted_fields.fields import EncryptedTextField
 
-GROUP_LETTER = RegexValidator(r"^[A-Z]\Z", "A group is one letter from A to Z.")
+GROUP_LETTER = RegexValidator(r"^[A-Z]\Z", _("A group is one letter from A to Z."))
 
 
 class TemplateState(models.TextChoices):
     """State of a badge template at Credly."""
 
-    DRAFT = "draft"
-    ACTIVE = "active"
-    ARCHIVED = "archived"
+    DRAFT = "draft", _("draft")
+    ACTIVE = "active", _("active")
+    ARCHIVED = "archived", _("archived")
 
 
 class Operator(models.TextChoices):
     """How a rule compares the value at its key path with its own value."""
 
-    EQUALS = "eq", '"=" (equals)'
-    NOT_EQUALS = "ne", '"!=" (not equals)'
+    EQUALS = "eq", _('"=" (equals)')
+    NOT_EQUALS = "ne", _('"!=" (not equals)')
 
 
 class Organization(models.Model):
@@ -27,18 +28,28 @@ class Organization(models.Model):
 
     `api_key` holds a key, or `env:NAME` for one in the environment; keys of the setting `CREDLY_ORGANIZATIONS` go before it.
     While Credly refuses the key, `key_refused_since` is set and nothing but a probe is sent before `call_again_at`.
+    `key_fingerprint` tells when another key took the place of the one that `key_set_at` and `key_expires_at` are about.
     """
 
-    uuid = models.UUIDField(unique=True, help_text="The organization's id at Credly.")
-    name = models.CharField(max_length=255, blank=True)
+    uuid = models.UUIDField(_("UUID"), unique=True, help_text=_("The organization's id at Credly."))
+    name = models.CharField(_("name"), max_length=255, blank=True)
     api_key = EncryptedTextField(
-        null=True, blank=True, help_text="Credly authorization token, or env:NAME to take it from the environment."
+        _("API key"),
+        null=True,
+        blank=True,
+        help_text=_("Credly authorization token, or env:NAME to take it from the environment."),
     )
-    key_refused_since = models.DateTimeField(null=True, blank=True, editable=False)
+    key_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
+    key_set_at = models.DateTimeField(_("key set"), null=True, blank=True, editable=False)
+    key_expires_at = models.DateTimeField(_("key expires"), null=True, blank=True, editable=False)
+    key_refused_since = models.DateTimeField(_("key refused since"), null=True, blank=True, editable=False)
     call_again_at = models.DateTimeField(null=True, blank=True, editable=False)
+    synced_at = models.DateTimeField(_("synced"), null=True, blank=True, editable=False)
+    sync_error = models.TextField(_("sync error"), blank=True, editable=False)
 
     class Meta:
-        verbose_name = "Credly organization"
+        verbose_name = _("Credly organization")
+        verbose_name_plural = _("Credly organizations")
         ordering = ["name", "uuid"]
 
     def __str__(self) -> str:
@@ -48,21 +59,33 @@ class Organization(models.Model):
 class Template(models.Model):
     """A Credly badge template and the switches of its badges here."""
 
-    uuid = models.UUIDField(unique=True, help_text="The badge template's id at Credly.")
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="templates")
-    name = models.CharField(max_length=255)
-    description = models.TextField(blank=True)
-    image_url = models.URLField(max_length=1000, blank=True)
-    state = models.CharField(max_length=10, choices=TemplateState, default=TemplateState.ACTIVE)
+    uuid = models.UUIDField(_("UUID"), unique=True, help_text=_("The badge template's id at Credly."))
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="templates", verbose_name=_("organization")
+    )
+    name = models.CharField(_("name"), max_length=255)
+    description = models.TextField(_("description"), blank=True)
+    image_url = models.URLField(_("image"), max_length=1000, blank=True)
+    state = models.CharField(_("state at Credly"), max_length=10, choices=TemplateState, default=TemplateState.ACTIVE)
     active = models.BooleanField(
-        default=False, help_text="Only active templates with a requirement award badges; issued badges stay."
+        _("active"),
+        default=False,
+        help_text=_("Only active templates with a requirement award badges; issued badges stay."),
     )
     reaward = models.BooleanField(
-        default=False, help_text="Whether a learner whose badge was revoked may earn it again."
+        _("award again"), default=False, help_text=_("Whether a learner whose badge was revoked may earn it again.")
     )
+    allows_duplicates = models.BooleanField(
+        _("allows duplicates"),
+        default=False,
+        editable=False,
+        help_text=_("Credly would let a learner hold this badge twice, so its own safety net is off."),
+    )
+    synced_at = models.DateTimeField(_("synced"), null=True, blank=True, editable=False)
 
     class Meta:
-        verbose_name = "Credly badge template"
+        verbose_name = _("Credly badge template")
+        verbose_name_plural = _("Credly badge templates")
         ordering = ["name", "uuid"]
 
     def __str__(self) -> str:
@@ -72,10 +95,10 @@ class Template(models.Model):
 class Condition(models.Model):
     """What requirements and penalties have in common: an event type, and rules that must all match."""
 
-    template = models.ForeignKey(Template, on_delete=models.CASCADE)
-    slug = models.SlugField(max_length=100, help_text="Stable name, unique in the template.")
-    event_type = models.CharField(max_length=255)
-    description = models.TextField(blank=True)
+    template = models.ForeignKey(Template, on_delete=models.CASCADE, verbose_name=_("template"))
+    slug = models.SlugField(_("id"), max_length=100, help_text=_("Stable name, unique in the template."))
+    event_type = models.CharField(_("event type"), max_length=255)
+    description = models.TextField(_("description"), blank=True)
 
     class Meta:
         abstract = True
@@ -88,13 +111,16 @@ class Requirement(Condition):
     """Fulfilled for a learner by an event that all its rules match."""
 
     group = models.CharField(
+        _("group"),
         max_length=1,
         blank=True,
         validators=[GROUP_LETTER],
-        help_text="Requirements with the same letter are alternatives; without a letter it is needed by itself.",
+        help_text=_("Requirements with the same letter are alternatives; without a letter it is needed by itself."),
     )
 
     class Meta:
+        verbose_name = _("requirement")
+        verbose_name_plural = _("requirements")
         default_related_name = "requirements"
         ordering = ["pk"]
         constraints = [models.UniqueConstraint(fields=["template", "slug"], name="requirement_slug_unique")]
@@ -103,10 +129,11 @@ class Requirement(Condition):
 class Penalty(Condition):
     """Takes back its requirements when an event comes that all its rules match."""
 
-    requirements = models.ManyToManyField(Requirement, related_name="penalties")
+    requirements = models.ManyToManyField(Requirement, related_name="penalties", verbose_name=_("requirements"))
 
     class Meta:
-        verbose_name_plural = "penalties"
+        verbose_name = _("penalty")
+        verbose_name_plural = _("penalties")
         default_related_name = "penalties"
         ordering = ["pk"]
         constraints = [models.UniqueConstraint(fields=["template", "slug"], name="penalty_slug_unique")]
@@ -115,9 +142,11 @@ class Penalty(Condition):
 class Rule(models.Model):
     """One comparison: the value at a key path of the event's payload with an expected value."""
 
-    data_path = models.CharField(max_length=255, help_text='For example "is_passing" or "course.course_key".')
-    operator = models.CharField(max_length=10, choices=Operator, default=Operator.EQUALS)
-    value = models.CharField(max_length=255)
+    data_path = models.CharField(
+        _("key path"), max_length=255, help_text=_('For example "is_passing" or "course.course_key".')
+    )
+    operator = models.CharField(_("operator"), max_length=10, choices=Operator, default=Operator.EQUALS)
+    value = models.CharField(_("value"), max_length=255)
 
     class Meta:
         abstract = True
@@ -132,6 +161,8 @@ class RequirementRule(Rule):
     requirement = models.ForeignKey(Requirement, on_delete=models.CASCADE, related_name="rules")
 
     class Meta:
+        verbose_name = _("rule")
+        verbose_name_plural = _("rules")
         ordering = ["pk"]
 
 
@@ -141,4 +172,6 @@ class PenaltyRule(Rule):
     penalty = models.ForeignKey(Penalty, on_delete=models.CASCADE, related_name="rules")
 
     class Meta:
+        verbose_name = _("rule")
+        verbose_name_plural = _("rules")
         ordering = ["pk"]

@@ -8,41 +8,49 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
-from pipeline.models.configuration import Requirement, Template
+from pipeline.models.configuration import Organization, Requirement, Template
 
 
 class EventStatus(models.TextChoices):
     """Where an event of the inbox stands."""
 
-    RECEIVED = "received"  # stored; its rules are not evaluated and persisted yet
-    PROCESSED = "processed"  # it met at least one requirement or penalty, and progress shows it
-    IGNORED = "ignored"  # nobody subscribed to its type, or no active rule matched it
-    FAILED = "failed"  # refused or given up; `error` says why, and a person can redrive it
+    RECEIVED = "received", _("received")  # stored; its rules are not evaluated and persisted yet
+    PROCESSED = "processed", _("processed")  # it met at least one requirement or penalty, and progress shows it
+    IGNORED = "ignored", _("ignored")  # nobody subscribed to its type, or no active rule matched it
+    FAILED = "failed", _("failed")  # refused or given up; `error` says why, and a person can redrive it
 
 
 class Event(models.Model):
     """One message of the event bus: the inbox."""
 
     id = models.UUIDField(primary_key=True, editable=False)
-    type = models.CharField(max_length=255)
-    time = models.DateTimeField(help_text="The event's own time; for a message that can't be read, when it came.")
-    source = models.CharField(max_length=255, blank=True)
-    topic = models.CharField(max_length=255)
-    position = models.CharField(max_length=64, help_text="Where on the bus: the stream's entry id.")
-    payload = models.JSONField(default=dict, help_text="The value of the signal's data argument.")
-    raw = models.BinaryField(null=True, help_text="The message as it came, when it can't be read.")
-    status = models.CharField(max_length=10, choices=EventStatus, default=EventStatus.RECEIVED)
-    attempts = models.PositiveIntegerField(default=0)
-    error = models.TextField(blank=True)
-    note = models.TextField(blank=True)
-    received_at = models.DateTimeField(auto_now_add=True)
-    due_at = models.DateTimeField(null=True, help_text="When housekeeping sends it to evaluation again.")
+    type = models.CharField(_("type"), max_length=255)
+    time = models.DateTimeField(
+        _("time"), help_text=_("The event's own time; for a message that can't be read, when it came.")
+    )
+    source = models.CharField(_("source"), max_length=255, blank=True)
+    topic = models.CharField(_("topic"), max_length=255)
+    position = models.CharField(_("position"), max_length=64, help_text=_("Where on the bus: the stream's entry id."))
+    lms_user_id = models.BigIntegerField(_("LMS user id"), null=True, help_text=_("The learner it is about."))
+    payload = models.JSONField(_("payload"), default=dict, help_text=_("The value of the signal's data argument."))
+    raw = models.BinaryField(null=True, help_text=_("The message as it came, when it can't be read."))
+    status = models.CharField(_("status"), max_length=10, choices=EventStatus, default=EventStatus.RECEIVED)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    error = models.TextField(_("error"), blank=True)
+    note = models.TextField(_("note"), blank=True)
+    received_at = models.DateTimeField(_("received"), auto_now_add=True)
+    due_at = models.DateTimeField(_("due"), null=True, help_text=_("When housekeeping sends it to evaluation again."))
 
     class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         indexes = [
             models.Index(fields=["due_at"], name="event_due", condition=Q(due_at__isnull=False)),
-            models.Index(fields=["status"], name="event_status"),
+            models.Index(fields=["status", "received_at"], name="event_status_received"),
+            models.Index(fields=["received_at"], name="event_received"),
+            models.Index(fields=["lms_user_id", "time"], name="event_learner_time"),
         ]
 
     def __str__(self) -> str:
@@ -65,14 +73,21 @@ class ConsumerGroup(models.Model):
 class Learner(models.Model):
     """A learner as the newest event shows them.  Apart from Django's User, which is for staff."""
 
-    lms_user_id = models.BigIntegerField(unique=True)
-    username = models.CharField(max_length=255, db_index=True)
+    lms_user_id = models.BigIntegerField(_("LMS user id"), unique=True)
+    username = models.CharField(_("username"), max_length=255, db_index=True)
     # As they came: a shortened address would be another person's.
-    email = models.TextField(blank=True)
-    name = models.TextField(blank=True)
-    active = models.BooleanField(default=True)
-    as_of = models.DateTimeField(help_text="Time of the event that these values come from.")
+    email = models.TextField(_("e-mail"), blank=True)
+    name = models.TextField(_("name"), blank=True)
+    active = models.BooleanField(_("active"), default=True)
+    as_of = models.DateTimeField(_("as of"), help_text=_("Time of the event that these values come from."))
     as_of_event = models.UUIDField()
+    retired_at = models.DateTimeField(
+        _("retired"), null=True, help_text=_("When name and e-mail were removed; later events bring none back.")
+    )
+
+    class Meta:
+        verbose_name = _("learner")
+        verbose_name_plural = _("learners")
 
     def __str__(self) -> str:
         return f"learner {self.lms_user_id}"
@@ -85,7 +100,8 @@ class Progress(models.Model):
     template = models.ForeignKey(Template, on_delete=models.CASCADE, related_name="progress")
 
     class Meta:
-        verbose_name_plural = "progress"
+        verbose_name = _("progress")
+        verbose_name_plural = _("progress")
         constraints = [models.UniqueConstraint(fields=["learner", "template"], name="progress_unique")]
 
     def __str__(self) -> str:
@@ -117,12 +133,12 @@ class DueWork(models.Model):
     same row while the workers are busy.
     """
 
-    attempts = models.PositiveIntegerField(default=0)
-    due_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField(_("due"), null=True)
     claim = models.UUIDField(null=True, editable=False)
     claimed_until = models.DateTimeField(null=True, editable=False)
     nudged_at = models.DateTimeField(null=True, editable=False)
-    error = models.TextField(blank=True)
+    error = models.TextField(_("error"), blank=True)
 
     class Meta:
         abstract = True
@@ -131,21 +147,29 @@ class DueWork(models.Model):
 class Standing(models.TextChoices):
     """What the rules say of a badge."""
 
-    AWARDED = "awarded"
-    REVOKED = "revoked"
+    AWARDED = "awarded", _("awarded")
+    REVOKED = "revoked", _("revoked")
+
+
+class RevokedBy(models.TextChoices):
+    """Who decided that a badge is revoked.  What a person decided, events do not undo."""
+
+    RULES = "rules", _("the rules")
+    OPERATOR = "operator", _("an operator here")
+    CREDLY = "credly", _("somebody at Credly")
 
 
 class CredlyState(models.TextChoices):
     """What Credly holds of a badge, as far as we know."""
 
-    NONE = "none"  # nothing was ever sent, or it is sure that Credly holds nothing
-    ISSUING = "issuing"  # a call to issue is out, or its answer never came
-    PENDING = "pending"  # Credly holds it, the learner has not acted
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"  # Credly holds it, the learner declined it
-    REVOKING = "revoking"  # a call to revoke is out, or its answer never came
-    REVOKED = "revoked"
-    FAILED = "failed"  # Credly refused for good; `error` says why
+    NONE = "none", _("none")  # nothing was ever sent, or it is sure that Credly holds nothing
+    ISSUING = "issuing", _("issuing")  # a call to issue is out, or its answer never came
+    PENDING = "pending", _("pending")  # Credly holds it, the learner has not acted
+    ACCEPTED = "accepted", _("accepted")
+    REJECTED = "rejected", _("rejected")  # Credly holds it, the learner declined it
+    REVOKING = "revoking", _("revoking")  # a call to revoke is out, or its answer never came
+    REVOKED = "revoked", _("revoked")
+    FAILED = "failed", _("failed")  # Credly refused for good; `error` says why
 
 
 class Badge(DueWork):
@@ -155,16 +179,20 @@ class Badge(DueWork):
     """
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    learner = models.ForeignKey(Learner, on_delete=models.PROTECT, related_name="badges")
-    template = models.ForeignKey(Template, on_delete=models.PROTECT, related_name="badges")
-    cycle = models.PositiveIntegerField(default=1)
-    standing = models.CharField(max_length=10, choices=Standing, default=Standing.AWARDED)
-    credly_state = models.CharField(max_length=10, choices=CredlyState, default=CredlyState.NONE)
-    credly_id = models.UUIDField(null=True, unique=True, editable=False)
-    earned_at = models.DateTimeField(help_text="Time of the event that completed it.")
-    created_at = models.DateTimeField(auto_now_add=True)
+    learner = models.ForeignKey(Learner, on_delete=models.PROTECT, related_name="badges", verbose_name=_("learner"))
+    template = models.ForeignKey(Template, on_delete=models.PROTECT, related_name="badges", verbose_name=_("template"))
+    cycle = models.PositiveIntegerField(_("cycle"), default=1)
+    standing = models.CharField(_("standing"), max_length=10, choices=Standing, default=Standing.AWARDED)
+    revoked_by = models.CharField(_("revoked by"), max_length=10, choices=RevokedBy, blank=True)
+    revocation_reason = models.CharField(_("reason of the revocation"), max_length=255, blank=True)
+    credly_state = models.CharField(_("Credly state"), max_length=10, choices=CredlyState, default=CredlyState.NONE)
+    credly_id = models.UUIDField(_("Credly id"), null=True, unique=True, editable=False)
+    earned_at = models.DateTimeField(_("earned"), help_text=_("Time of the event that completed it."))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        verbose_name = _("badge")
+        verbose_name_plural = _("badges")
         constraints = [
             models.UniqueConstraint(fields=["learner", "template", "cycle"], name="badge_cycle_unique"),
             models.UniqueConstraint(
@@ -188,13 +216,15 @@ class BadgeHistory(models.Model):
     """One change of a badge or one call to Credly about it.  Rows are only ever added."""
 
     badge = models.ForeignKey(Badge, on_delete=models.CASCADE, related_name="history")
-    at = models.DateTimeField(auto_now_add=True)
-    what = models.CharField(max_length=50)
-    outcome = models.TextField(blank=True)
-    event = models.UUIDField(null=True, help_text="The event that caused it, if one did.")
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+    what = models.CharField(_("what"), max_length=50)
+    outcome = models.TextField(_("outcome"), blank=True)
+    event = models.UUIDField(_("event"), null=True, help_text=_("The event that caused it, if one did."))
+    actor = models.CharField(_("by"), max_length=150, blank=True, help_text=_("The operator who did it, if one did."))
 
     class Meta:
-        verbose_name_plural = "badge history"
+        verbose_name = _("badge history")
+        verbose_name_plural = _("badge history")
         ordering = ["pk"]
 
     def __str__(self) -> str:
@@ -204,10 +234,10 @@ class BadgeHistory(models.Model):
 class SignalState(models.TextChoices):
     """Where a signal stands."""
 
-    PENDING = "pending"
-    SENT = "sent"
-    DISABLED = "disabled"  # EVENT_BUS_PRODUCER_CONFIG sends this type nowhere
-    FAILED = "failed"  # it can't be put on the bus; `error` says why
+    PENDING = "pending", _("pending")
+    SENT = "sent", _("sent")
+    DISABLED = "disabled", _("disabled")  # EVENT_BUS_PRODUCER_CONFIG sends this type nowhere
+    FAILED = "failed", _("failed")  # it can't be put on the bus; `error` says why
 
 
 class Signal(DueWork):
@@ -226,9 +256,49 @@ class Signal(DueWork):
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = _("signal")
+        verbose_name_plural = _("signals")
         ordering = ["pk"]
         constraints = [models.UniqueConstraint(fields=["badge", "event_type"], name="signal_once_per_badge")]
         indexes = [models.Index(fields=["due_at"], name="signal_due", condition=Q(due_at__isnull=False))]
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.uuid}"
+
+
+class WebhookState(models.TextChoices):
+    """What became of a webhook."""
+
+    WAITING = "waiting", _("waiting")
+    HANDLED = "handled", _("handled")  # `outcome` says what was done
+    IGNORED = "ignored", _("ignored")  # it tells nothing about our badges and templates
+    REFUSED = "refused", _("refused")  # Credly knows no such event: it was forged
+
+
+class Webhook(DueWork):
+    """One webhook of Credly: a pointer to an event there, not to be believed until Credly itself tells the event.
+
+    Unique with its organization: the same id told for another organization must not take its place.
+    """
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="webhooks", verbose_name=_("organization")
+    )
+    event = models.UUIDField(_("event"), help_text=_("The event's id at Credly."))
+    event_type = models.CharField(_("type"), max_length=100)
+    received_at = models.DateTimeField(_("received"), auto_now_add=True)
+    state = models.CharField(_("state"), max_length=10, choices=WebhookState, default=WebhookState.WAITING)
+    outcome = models.TextField(_("outcome"), blank=True)
+
+    class Meta:
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["organization", "event"], name="webhook_once")]
+        indexes = [
+            models.Index(fields=["due_at"], name="webhook_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["received_at"], name="webhook_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event}"

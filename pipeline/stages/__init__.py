@@ -8,5 +8,21 @@ from pipeline.stages.evaluate import evaluate
 from pipeline.stages.housekeeping import Due, due
 from pipeline.stages.issue import issue
 from pipeline.stages.persist import persist
+from pipeline.stages.purge import purge
+from pipeline.stages.recheck import recheck
+from pipeline.stages.sync import organizations_to_sync, sync
+from pipeline.stages.webhook import webhook
 
-__all__ = ["Due", "due", "emit", "evaluate", "issue", "persist"]
+__all__ = [
+    "Due",
+    "due",
+    "emit",
+    "evaluate",
+    "issue",
+    "organizations_to_sync",
+    "persist",
+    "purge",
+    "recheck",
+    "sync",
+    "webhook",
+]

@@ -99,6 +99,8 @@ def _must_wait(badge: Badge) -> bool:
 
 def _unissuable(learner: Learner) -> str | None:
     """Why Credly need not be asked to issue a badge to this learner; None if nothing speaks against it."""
+    if learner.retired_at:
+        return "The learner was retired, so there is no e-mail to issue the badge to."
     try:
         validate_email(learner.email)
     except ValidationError:
@@ -158,7 +160,7 @@ def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
 def _revoke(client: CredlyClient, claim: Claim) -> Done:
     if not holdings.renew(claim):
         return Done()
-    outcome = client.revoke(_credly_id(claim), REVOCATION_REASON)
+    outcome = client.revoke(_credly_id(claim), claim.badge.revocation_reason or REVOCATION_REASON)
     match outcome:
         case Confirmed():
             return _withdrawn(claim, "revoked at Credly")
