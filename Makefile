@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Spaces in the project's path are fine: every path below is relative.
 
-.PHONY: help install demo test lint types check clean
+.PHONY: help install demo test lint types screenshots check clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ lint: install  ## check style
 
 types: install  ## check types
 	@DEBUG=true $(BIN)/mypy
+
+screenshots: install  ## take the pictures of docs/images anew (needs Chromium)
+	@DEBUG=true SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -q
 
 check: lint types test  ## everything that CI runs
 

@@ -9,10 +9,13 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.utils.module_loading import import_string
 
 from pipeline.bus.catalogue import badge_event_types, event_types, find_signal
 from pipeline.bus.codec import can_travel
+from pipeline.configuration import keys, organizations
+from pipeline.models import Organization
 
 
 @checks.register
@@ -84,6 +87,39 @@ def check_ignored_key_paths(app_configs: Sequence[AppConfig] | None, **kwargs: A
         for path in settings.BADGES_CONFIG["rules"]["ignored_keypaths"]
         if path not in known
     ]
+
+
+@checks.register(checks.Tags.database)
+def check_api_keys(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Organizations: W004 for an API key that expires within 30 days or has expired, W005 for one without a key.
+
+    It asks the database, so it has Django's tag for that and runs only where databases are named: by `migrate`, and by our
+    `check`, which names the default one.  Workers, consumers and the web run no such check when they start, and a
+    database that is away or has no tables yet makes no difference here.
+    """
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    try:
+        return [*map(_check_expiry, keys.expiring()), *_check_missing_keys()]
+    except DatabaseError:
+        return []
+
+
+def _check_expiry(key: keys.Expiring) -> CheckMessage:
+    what = f"The API key of {key.organization} ({key.organization.uuid})"
+    when = f"{'expired' if key.days < 0 else 'expires'} on {key.expires:%Y-%m-%d}"
+    hint = "Make a new one at Credly and set it here (docs/organizations.md)."
+    return checks.Warning(f"{what} {when}.", hint=hint, id="badges.W004")
+
+
+def _check_missing_keys() -> Iterator[CheckMessage]:
+    for organization in Organization.objects.all():
+        try:
+            organizations.api_key(organization)
+        except organizations.KeyMissing as missing:
+            yield checks.Warning(f"{organization} ({organization.uuid}): {missing}", id="badges.W005")
 
 
 def _import_error(path: str) -> str:

@@ -166,6 +166,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     # Before the events app: its command consume_events goes through ours.
     "pipeline.apps.PipelineConfig",
     "pipeline.bus.apps.EventsConfig",
@@ -204,6 +205,17 @@ STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it; collectstatic may fill it or not
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Badges",
+    "SITE_HEADER": "Badges",
+    "SITE_SYMBOL": "military_tech",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "pipeline.admin.theme.icon"}],
+    "SITE_URL": None,
+    "ENVIRONMENT": "pipeline.admin.theme.environment",
+    "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.dashboard",
+    "STYLES": ["pipeline.admin.theme.style_sheet"],
+    "SIDEBAR": {"navigation": "pipeline.admin.theme.navigation"},
+}
 
 # edx_django_utils looks for New Relic and warns unless told that there is no telemetry.
 OPENEDX_TELEMETRY: list[str] = []

@@ -5,10 +5,13 @@ from django.urls import path
 
 from pipeline.web.probes import healthz, readyz
 from pipeline.web.status import status_page
+from pipeline.web.webhooks import receive_webhook
 
 urlpatterns = [
     path("", status_page, name="status"),
     path("admin/", admin.site.urls),
+    path("badges/credly/webhook/", receive_webhook, name="webhook"),
+    path("badges/credly/webhook/<path:secret>/", receive_webhook, name="webhook"),
     path("healthz", healthz),
     path("readyz", readyz),
 ]

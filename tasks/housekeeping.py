@@ -11,3 +11,4 @@ def housekeeping() -> None:
     nudges.evaluate_alone(due.events)
     nudges.issue(due.badges)
     nudges.emit(due.signals)
+    nudges.webhook(due.webhooks)

@@ -1,39 +1,200 @@
 """Requirements and penalties with their rules in the admin."""
 
-from django.contrib import admin
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 
-from pipeline.models import Penalty, PenaltyRule, Requirement, RequirementRule
+from pipeline.admin.affected import after_a_change, before_a_change
+from pipeline.admin.rule_forms import (
+    ConditionForm,
+    PenaltyForm,
+    PenaltyRuleFormSet,
+    RequirementForm,
+    RuleForm,
+    RuleFormSet,
+    editor_data,
+)
+from pipeline.bus.descriptions import describe
+from pipeline.models import Fulfillment, Penalty, PenaltyRule, Requirement, RequirementRule, Template
+from pipeline.reports.sentence import WHOLE_RULE, sentence
+
+EMPTY_ROWS = 3
+"""Without a script no row can be added to a page."""
 
 
-class RequirementRuleInline(TabularInline):
+class RuleInline(TabularInline):
+    """The rules of a requirement or penalty."""
+
+    form = RuleForm
+    formset = RuleFormSet
+    extra = EMPTY_ROWS
+    hide_title = True
+
+
+class RequirementRuleInline(RuleInline):
     """The rules of a requirement."""
 
     model = RequirementRule
-    extra = 0
 
 
-class PenaltyRuleInline(TabularInline):
+class PenaltyRuleInline(RuleInline):
     """The rules of a penalty."""
 
     model = PenaltyRule
-    extra = 0
+    formset = PenaltyRuleFormSet
+
+
+class ConditionAdmin(ModelAdmin):
+    """What requirements and penalties have in common: they are added to a template, and lead back to its page."""
+
+    list_filter = ("event_type", "template")
+    list_select_related = ("template",)
+    search_fields = ("slug", "description", "template__name")
+    readonly_fields = ("template",)
+    change_form_template = "admin/pipeline/requirement/change_form.html"
+    delete_confirmation_template = "admin/pipeline/template/delete.html"
+    delete_selected_confirmation_template = "admin/pipeline/template/delete_selected.html"
+
+    class Media:
+        js = ("badges/rules.js",)
+        css = {"all": ("badges/rules.css",)}
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> type[ConditionForm]:
+        """The form of this request, which knows the template."""
+        form: type[ConditionForm] = super().get_form(request, obj, change, **kwargs)
+        owner = obj.template if obj else _named_template(request)
+        if owner is not None:
+            form.owner = owner
+        return form
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """The page of the template leads here with `?template=`; who comes without it chooses one first."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if _named_template(request) is None:
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": _("Add %(kind)s: to which template?") % {"kind": self.opts.verbose_name},
+                "templates": Template.objects.select_related("organization"),
+            }
+            return TemplateResponse(request, "admin/pipeline/requirement/choose_template.html", context)
+        return super().add_view(request, form_url, extra_context)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Adds the whole rule of the template, and what the script needs."""
+        form = context["adminform"].form
+        stored = Template.objects.prefetch_related(*WHOLE_RULE).get(pk=form.instance.template_id)
+        context |= {
+            "stored": stored,
+            "sentence": sentence(stored),
+            "warning": before_a_change(stored) if stored.active else "",
+            "editor_data": editor_data(),
+            "descriptions": {name: describe(name) for name in editor_data()["types"]},
+            "show_save_and_add_another": False,
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the rules, and tell what a change means for learners."""
+        super().save_related(request, form, formsets, change)
+        template = form.instance.template
+        if template.active and (form.has_changed() or any(formset.has_changed() for formset in formsets)):
+            messages.warning(request, after_a_change(template))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        """As Django's, and back to the template's page."""
+        row = self.get_object(request, object_id)
+        response = super().delete_view(request, object_id, extra_context)
+        if row is None or response.status_code != 302:
+            return response
+        if row.template.active:
+            messages.warning(request, after_a_change(row.template))
+        return _to_template(row)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Requirement | Penalty) -> HttpResponse:
+        """Back to the template's page."""
+        return _to_template(obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Requirement | Penalty) -> HttpResponse:
+        """Back to the template's page."""
+        return _to_template(obj)
+
+    @display(description=gettext_lazy("event type"), ordering="event_type")
+    def event(self, row: Requirement | Penalty) -> str:
+        """The event type in words."""
+        return describe(row.event_type).title
 
 
 @admin.register(Requirement)
-class RequirementAdmin(ModelAdmin):
+class RequirementAdmin(ConditionAdmin):
     """Requirements with their rules."""
 
-    list_display = ("slug", "template", "event_type", "group")
-    list_filter = ("event_type",)
+    form = RequirementForm
+    fields = ("template", "slug", "description", "event_type", "group")
+    list_display = ("slug", "template", "event", "group")
     inlines = (RequirementRuleInline,)
+
+    def get_deleted_objects(self, objs: Iterable[Requirement], request: HttpRequest) -> Any:
+        """What goes with the requirements, counted: there may be one fulfillment per learner.  Or why they must stay."""
+        rows = list(objs)
+        if refusals := _undeletable(rows):
+            return [], {}, set(), refusals
+        lost = Fulfillment.objects.filter(requirement__in=rows, fulfilled=True).count()
+        text = ngettext("what %(number)s learner achieved in it", "what %(number)s learners achieved in it", lost) % {
+            "number": lost
+        }
+        counts = {self.opts.verbose_name_plural: len(rows), _("achievements of learners"): lost}
+        denied = set() if self.has_delete_permission(request) else {self.opts.verbose_name}
+        named = [f"{capfirst(self.opts.verbose_name)}: {row}" for row in rows]
+        return [*named, text] if lost else named, counts, denied, []
 
 
 @admin.register(Penalty)
-class PenaltyAdmin(ModelAdmin):
+class PenaltyAdmin(ConditionAdmin):
     """Penalties with their rules."""
 
-    list_display = ("slug", "template", "event_type")
-    list_filter = ("event_type",)
-    filter_horizontal = ("requirements",)
+    form = PenaltyForm
+    fields = ("template", "slug", "description", "event_type", "requirements")
+    list_display = ("slug", "template", "event")
     inlines = (PenaltyRuleInline,)
+
+
+def _named_template(request: HttpRequest) -> Template | None:
+    """The template that the address names as `?template=`."""
+    name = request.GET.get("template", "")
+    return Template.objects.filter(pk=name).first() if name.isascii() and name.isdigit() else None
+
+
+def _to_template(row: Requirement | Penalty) -> HttpResponse:
+    return redirect("admin:pipeline_template_change", row.template_id)
+
+
+def _undeletable(requirements: list[Requirement]) -> list[str]:
+    """Why these requirements can't be deleted together: what would be left could not work."""
+    going = {row.pk for row in requirements}
+    refusals = []
+    templates: QuerySet[Template] = Template.objects.filter(requirements__in=requirements).distinct()
+    for template in templates.prefetch_related("requirements", "penalties__requirements"):
+        if template.active and all(row.pk in going for row in template.requirements.all()):
+            text = _("“%(name)s” is active and would have no requirement left. Deactivate it first.")
+            refusals.append(text % {"name": template.name})
+        for penalty in template.penalties.all():
+            taken_back = {row.pk for row in penalty.requirements.all()}
+            if taken_back and taken_back <= going:
+                text = _("The penalty “%(id)s” would take back nothing any more. Remove it, or change it, first.")
+                refusals.append(text % {"id": penalty.slug})
+    return refusals

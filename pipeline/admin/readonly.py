@@ -26,6 +26,6 @@ class ReadOnly:
         """Never."""
         return False
 
-    def has_operate_permission(self, request: HttpRequest) -> bool:
+    def has_operate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether this member of staff may run the actions."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")

@@ -5,12 +5,22 @@ import os
 import uuid
 from datetime import datetime, timedelta
 from functools import cache
+from typing import assert_never
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
 from pipeline.credly.client import CredlyClient, pooled_session
+from pipeline.credly.outcomes import (
+    Duplicate,
+    Failure,
+    Rejected,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
 from pipeline.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -33,14 +43,19 @@ def api_base_url() -> str:
     return str(credly["CREDLY_SANDBOX_API_BASE_URL" if credly["USE_SANDBOX"] else "CREDLY_API_BASE_URL"])
 
 
+def configured_keys() -> dict[str, str]:
+    """The keys of `CREDLY_ORGANIZATIONS`, by UUID: they never touch the database and go before what is stored there."""
+    keys: dict[str, str] = settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"]
+    return keys
+
+
 def api_key(organization: Organization) -> str:
     """The key to use: of the setting `CREDLY_ORGANIZATIONS`, else the stored one.
 
     Raises:
         KeyMissing: there is none.
     """
-    from_settings: str | None = settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"].get(str(organization.uuid))
-    stored: str = from_settings or organization.api_key or ""
+    stored: str = configured_keys().get(str(organization.uuid)) or organization.api_key or ""
     if stored.startswith(ENVIRONMENT_PREFIX):
         name = stored.removeprefix(ENVIRONMENT_PREFIX)
         stored = os.environ.get(name, "")
@@ -88,6 +103,21 @@ def closed_until(organization: Organization) -> datetime | None:
         return None
     named = organization.call_again_at
     return named if named and named > now else next_probe
+
+
+def reason(failure: Failure) -> str:
+    """Why a call to Credly brought nothing, in one line for people."""
+    match failure:
+        case Unauthorized(message=message):
+            return f"Credly refuses the organization's key: {message}"
+        case Rejected(message=message) | Duplicate(message=message):
+            return f"Credly says: {message}"
+        case Throttled():
+            return "Credly asked for fewer calls."
+        case Unavailable(reason=why) | Unknown(reason=why):
+            return f"Credly gave no usable answer: {why}"
+        case _:
+            assert_never(failure)
 
 
 def close(organization: Organization, reason: str) -> datetime:

@@ -6,7 +6,7 @@ the badge's row. Nothing raises for what Credly or the network does.
 Paths and parameters: ``facts/credly-api.md`` sections 1, 2, 6 and 9.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -15,7 +15,8 @@ import requests
 
 from pipeline.credly import parsing
 from pipeline.credly.outcomes import Confirmed, Outcome, Unavailable, Unknown
-from pipeline.credly.records import CredlyEvent, IssuedBadge, IssueRequest, OrganizationInfo, TemplateInfo
+from pipeline.credly.parsing import Page
+from pipeline.credly.records import CredlyEvent, IssuedBadge, IssueRequest, KeyDates, OrganizationInfo, TemplateInfo
 from pipeline.credly.transport import STANDARD, Limits, Transport, pooled_session
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "CredlyEvent",
     "IssueRequest",
     "IssuedBadge",
+    "KeyDates",
     "Limits",
     "OrganizationInfo",
     "TemplateInfo",
@@ -63,6 +65,7 @@ class CredlyClient:
         limits: Limits = STANDARD,
     ) -> None:
         self._home = f"organizations/{organization}"
+        self._api_key = api_key
         self._transport = Transport(base_url, api_key, session or pooled_session(), limits)
 
     def issue(self, request: IssueRequest) -> Outcome[IssuedBadge]:
@@ -147,11 +150,17 @@ class CredlyClient:
 
     def templates(self, state: str = "active") -> Outcome[list[TemplateInfo]]:
         """The templates in ``state`` that the organization may issue: ``GET badge_templates``, all pages."""
+        return _collected(self.template_pages(state))
+
+    def template_pages(self, state: str = "active") -> Iterator[Outcome[Page[TemplateInfo]]]:
+        """The same page by page, each asked for when it is needed; an outcome that is not Confirmed is the last."""
         query = {"filter": _filter({"state": state}), "sort": "created_at"}
-        outcome = self._every("badge_templates", parsing.template, query)
-        if not isinstance(outcome, Confirmed):
-            return outcome
-        return Confirmed([template for template in outcome.value if template.state == state])
+        for outcome in self._pages("badge_templates", parsing.template, query):
+            if isinstance(outcome, Confirmed):
+                page = outcome.value
+                yield Confirmed(Page([each for each in page.items if each.state == state], page.total_pages))
+            else:
+                yield outcome
 
     def template(self, template_id: UUID) -> Outcome[TemplateInfo]:
         """One template, in whatever state: ``GET badge_templates/{id}``."""
@@ -165,21 +174,52 @@ class CredlyClient:
         """All events that Credly still lists, in its order (not documented): ``GET events``, all pages."""
         return self._every("events", parsing.event, {})
 
+    def key_dates(self) -> Outcome[KeyDates | None]:
+        """When our own key was made and when it expires: ``GET authorization_tokens``, all pages.
+
+        Credly lists the keys themselves (section 3.2): no other key's value or dates leave this method. None if ours is
+        not among them; a key without the right to list them gets Unauthorized.
+        """
+        outcome = self._every("authorization_tokens", parsing.key_dates(self._api_key), {})
+        if not isinstance(outcome, Confirmed):
+            return outcome
+        return Confirmed(next((dates for dates in outcome.value if dates.is_ours), None))
+
     def _every(self, listing: str, parse: Callable[[object], R], query: Mapping[str, str]) -> Outcome[list[R]]:
-        """All items of a listing, page by page, by number.
+        """All items of a listing."""
+        return _collected(self._pages(listing, parse, query))
+
+    def _pages(
+        self, listing: str, parse: Callable[[object], R], query: Mapping[str, str]
+    ) -> Iterator[Outcome[Page[R]]]:
+        """A listing page by page, by number, each item once; an outcome that is not Confirmed is the last.
 
         ``next_page_url`` is never followed: it may lose the filter and may name another host (section 2).
         """
-        found: dict[UUID, R] = {}
-        for page in range(1, MOST_PAGES + 1):
-            outcome = self._transport.read(f"{self._home}/{listing}", {**query, "page": str(page)}, parsing.page(parse))
+        seen: set[UUID] = set()
+        for number in range(1, MOST_PAGES + 1):
+            outcome = self._transport.read(
+                f"{self._home}/{listing}", {**query, "page": str(number)}, parsing.page(parse)
+            )
             if not isinstance(outcome, Confirmed):
-                return outcome
-            fresh = {item.id: item for item in outcome.value.items if item.id not in found}
-            found.update(fresh)
-            if outcome.value.is_last(page) or not fresh:
-                return Confirmed(list(found.values()))
-        return Unavailable(f"the listing of {listing} did not end after {MOST_PAGES} pages")
+                yield outcome
+                return
+            fresh = {item.id: item for item in outcome.value.items if item.id not in seen}
+            seen.update(fresh)
+            yield Confirmed(Page(list(fresh.values()), outcome.value.total_pages))
+            if outcome.value.is_last(number) or not fresh:
+                return
+        yield Unavailable(f"the listing of {listing} did not end after {MOST_PAGES} pages")
+
+
+def _collected(pages: Iterable[Outcome[Page[R]]]) -> Outcome[list[R]]:
+    """The items of all pages, or the outcome that was not Confirmed."""
+    found: list[R] = []
+    for outcome in pages:
+        if not isinstance(outcome, Confirmed):
+            return outcome
+        found += outcome.value.items
+    return Confirmed(found)
 
 
 def _filter(wanted: Mapping[str, str | None]) -> str:

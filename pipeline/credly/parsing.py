@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from pipeline.credly.records import CredlyEvent, IssuedBadge, OrganizationInfo, TemplateInfo
+from pipeline.credly.records import CredlyEvent, IssuedBadge, KeyDates, OrganizationInfo, TemplateInfo
 
 T = TypeVar("T")
 
@@ -89,6 +89,21 @@ def organization(value: object) -> OrganizationInfo:
     """An organization (section 4)."""
     fields = _object(value, "organization")
     return OrganizationInfo(id=_required_uuid(fields, "id"), name=_text(fields, "name"))
+
+
+def key_dates(key: str) -> Callable[[object], KeyDates]:
+    """How to read an authorization token (section 3.2) when ``key`` is our own. The token's value is not kept."""
+
+    def read(value: object) -> KeyDates:
+        fields = _object(value, "authorization_token")
+        return KeyDates(
+            id=_required_uuid(fields, "id"),
+            is_ours=fields.get("token") == key,
+            created_at=_optional_time(fields, "created_at"),
+            expires_at=_optional_time(fields, "expires_at"),
+        )
+
+    return read
 
 
 def template(value: object) -> TemplateInfo:

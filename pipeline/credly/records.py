@@ -56,6 +56,16 @@ class OrganizationInfo:
 
 
 @dataclass(frozen=True)
+class KeyDates:
+    """When an authorization token was made and when it expires, as far as Credly says; never its value."""
+
+    id: UUID
+    is_ours: bool
+    created_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
 class TemplateInfo:
     """A badge template. ``state`` is active, archived or draft.
 

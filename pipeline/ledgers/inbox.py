@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from pipeline.bus import catalogue
 from pipeline.bus.codec import DecodedMessage, UndecodableMessage
+from pipeline.ledgers import retirement
+from pipeline.ledgers.pseudonyms import as_stored
 from pipeline.models import Event, EventStatus
 
 logger = logging.getLogger(__name__)
@@ -33,15 +35,22 @@ def store(messages: Sequence[DecodedMessage | UndecodableMessage], topic: str) -
 
     1. Insert all of them in one transaction, leaving known ids as they are.
     2. If the database refuses a value, insert one by one, and store what it refuses as `failed`.
+    3. Pseudonymise those that name a retired learner.
 
     Raises:
-        django.db.OperationalError: the database can't be reached; nothing was stored.
+        django.db.OperationalError: the database can't be reached; what is stored falls away when it comes again.
     """
     rows = [_row(message, topic) for message in messages]
+    new = _insert_all(rows)
+    retirement.withhold(rows)
+    return new
+
+
+def _insert_all(rows: list[Event]) -> list[uuid.UUID]:
     try:
         return _insert(rows)
     except (DataError, IntegrityError, ValueError) as error:
-        logger.warning("A message of %s can't be stored as it is (%s)", topic, type(error).__name__)
+        logger.warning("A message of %s can't be stored as it is (%s)", rows[0].topic, type(error).__name__)
     new: list[uuid.UUID] = []
     for row in rows:
         try:
@@ -116,7 +125,8 @@ def _note_other_payloads(rows: list[Event], firsts: Mapping[uuid.UUID, Event]) -
     """The first message of an id wins; that another came with other content is worth a note."""
     for row in rows:
         first = firsts[row.id]
-        if row.raw is not None or (first.type, first.time, first.payload) == (row.type, row.time, row.payload):
+        payload = as_stored(row.payload, first.payload)
+        if row.raw is not None or (first.type, first.time, first.payload) == (row.type, row.time, payload):
             continue
         logger.warning("Event %s came again with other content; the first is kept", row.id)
         Event.objects.filter(pk=row.id).update(
@@ -197,6 +207,19 @@ def redrive(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Put `failed` events that could be read back to `received`.  Returns those to evaluate.  May be repeated."""
     ready = list(Event.objects.filter(pk__in=ids, status=EventStatus.FAILED, raw=None).values_list("id", flat=True))
     Event.objects.filter(pk__in=ready, status=EventStatus.FAILED).update(
+        status=EventStatus.RECEIVED, attempts=0, due_at=timezone.now() + EVALUATED_WITHIN
+    )
+    return ready
+
+
+def replay(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Put events that ended and could be read back to `received`.  Returns those to evaluate.  May be repeated.
+
+    Safe, since every effect happens once: what an event decided already stays decided.
+    """
+    ended = Event.objects.filter(pk__in=ids, raw=None).exclude(status=EventStatus.RECEIVED)
+    ready = list(ended.values_list("id", flat=True))
+    Event.objects.filter(pk__in=ready).exclude(status=EventStatus.RECEIVED).update(
         status=EventStatus.RECEIVED, attempts=0, due_at=timezone.now() + EVALUATED_WITHIN
     )
     return ready

@@ -7,6 +7,8 @@ from typing import Any
 
 from pipeline.models import Learner
 
+PERSONAL = ("username", "email", "name")
+
 LONGEST_USERNAME = 255
 """Characters kept of a username, which is indexed; an LMS allows 150.  The event keeps the whole."""
 
@@ -16,7 +18,8 @@ def update(user: Mapping[str, Any], time: datetime, event: uuid.UUID) -> Learner
 
     1. Insert the learner if there is none.
     2. Lock the row: one learner's events are persisted one after the other, so their badges see each other.
-    3. Take over the values if the event (by time, then id) is newer than the one they came from.
+    3. Take over the values if the event (by time, then id) is newer than the one they came from; never again the username,
+       e-mail and name of a retired learner.
     """
     pii = user["pii"]
     values = {
@@ -29,6 +32,8 @@ def update(user: Mapping[str, Any], time: datetime, event: uuid.UUID) -> Learner
     }
     Learner.objects.bulk_create([Learner(lms_user_id=user["id"], **values)], ignore_conflicts=True)
     learner = Learner.objects.select_for_update().get(lms_user_id=user["id"])
+    if learner.retired_at:
+        values = {field: value for field, value in values.items() if field not in PERSONAL}
     if (time, event) > (learner.as_of, learner.as_of_event):
         for field, value in values.items():
             setattr(learner, field, value)

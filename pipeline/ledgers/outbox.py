@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from pipeline.ledgers import claims
+from pipeline.ledgers import claims, retirement
 from pipeline.models import Badge, Signal, SignalState
 
 AWARDED = "org.openedx.learning.badge.awarded.v1"
@@ -50,11 +50,16 @@ def _payload(badge: Badge) -> dict[str, Any]:
 
 
 def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
-    """Claim a signal that may be sent now: it is due, and none about the same learner and template is before it."""
-    signal = Signal.objects.select_related("badge").filter(pk=pk, state=SignalState.PENDING).first()
+    """Claim a signal that may be sent now: it is due, and none about the same learner and template is before it.
+
+    About a retired learner it goes out under the pseudonym, even if its writer had not heard of the retirement.
+    """
+    signal = Signal.objects.select_related("badge__learner").filter(pk=pk, state=SignalState.PENDING).first()
     if signal is None or _pending_of_same(signal).filter(pk__lt=pk).exists():
         return None
     token = claims.take(signal, state=(SignalState.PENDING, SignalState.PENDING))
+    if token and signal.badge.learner.retired_at:
+        retirement.conceal(signal)
     return (signal, token) if token else None
 
 

@@ -1,96 +1,115 @@
-"""One learner: progress, badges and the events that led there, for `badge_status`."""
+"""One learner: progress, badges and the events that led there, as plain data for `badge_status`."""
 
+from datetime import datetime
 from typing import Any
 
-from pipeline import rules
-from pipeline.models import Badge, Fulfillment, Learner, Progress
+from pipeline.models import Badge, Event, Fulfillment, Learner, Requirement
+from pipeline.reports.cases import Case, cases_of
+from pipeline.reports.explanation import explain
+
+EVENTS_SHOWN = 25
+"""The newest events of a learner that are shown; the inbox shows the others."""
 
 
-class UnknownLearner(LookupError):
-    """No event about that learner ever met a requirement."""
-
-
-def learner_status(username: str) -> dict[str, Any]:
-    """The learner of that name; the contract's section 4 names the keys.
-
-    Usernames of an LMS are unique, but one may pass to another person: then the one of the newest event is meant.
-
-    Raises:
-        UnknownLearner: there is none.
-    """
-    learner = Learner.objects.filter(username=username).order_by("-as_of").first()
-    if learner is None:
-        raise UnknownLearner(
-            f"No learner {username!r}: no event about them has met a requirement or penalty of an active template yet."
-        )
-    badges = learner.badges.select_related("template").prefetch_related("history", "signals").order_by("pk")
-    progress = learner.progress.select_related("template").prefetch_related(
-        "template__requirements", "fulfillments__requirement"
-    )
+def learner_status(learner: Learner) -> dict[str, Any]:
+    """All about the learner; the contract's section 4 names the keys."""
+    cases = cases_of(learner)
     return {
+        "lms_user_id": learner.lms_user_id,
         "username": learner.username,
-        "badges": [_badge(badge) for badge in badges],
-        "progress": [_progress(row) for row in progress.order_by("pk")],
+        "explanation": [_explanation(case) for case in cases],
+        "badges": [_badge(case, badge) for case in cases for badge in case.badges],
+        "progress": [_progress(case) for case in cases],
+        "events": [_event(event) for event in newest_events(learner)[:EVENTS_SHOWN]],
     }
 
 
-def _badge(badge: Badge) -> dict[str, Any]:
+def newest_events(learner: Learner) -> list[Event]:
+    """The learner's newest events, newest first, without their payloads: one more than are shown, if there are more."""
+    events = Event.objects.filter(lms_user_id=learner.lms_user_id).order_by("-time", "-id")
+    return list(events.defer("payload", "raw")[: EVENTS_SHOWN + 1])
+
+
+def _explanation(case: Case) -> dict[str, Any]:
+    explanation = explain(case)
     return {
-        "template": str(badge.template.uuid),
-        "name": badge.template.name,
+        "template": str(case.template.uuid),
+        "name": case.template.name,
+        "verdict": explanation.verdict.value,
+        "text": explanation.text,
+    }
+
+
+def _badge(case: Case, badge: Badge) -> dict[str, Any]:
+    return {
+        "template": str(case.template.uuid),
+        "name": case.template.name,
         "uuid": str(badge.uuid),
         "cycle": badge.cycle,
         "standing": badge.standing,
         "earned_at": badge.earned_at.isoformat(),
         "credly": {
             "state": badge.credly_state,
-            "id": str(badge.credly_id) if badge.credly_id else None,
+            "id": _text(badge.credly_id),
             "error": badge.error or None,
-            "next_try": badge.due_at.isoformat() if badge.due_at else None,
+            "next_try": _time(badge.due_at),
         },
         "history": [
             {
                 "at": entry.at.isoformat(),
                 "what": entry.what,
                 "outcome": entry.outcome,
-                "event": str(entry.event) if entry.event else None,
+                "event": _text(entry.event),
+                "actor": entry.actor or None,
             }
             for entry in badge.history.all()
         ],
         "signals": [
-            {"type": signal.event_type, "id": str(signal.uuid), "state": signal.state} for signal in badge.signals.all()
+            {
+                "type": signal.event_type,
+                "id": str(signal.uuid),
+                "state": signal.state,
+                "sent_at": _time(signal.sent_at),
+            }
+            for signal in badge.signals.all()
         ],
     }
 
 
-def _progress(progress: Progress) -> dict[str, Any]:
+def _progress(case: Case) -> dict[str, Any]:
     """Completeness is that of the template as it is configured now."""
-    decided = {row.requirement_id: row for row in progress.fulfillments.all()}
-    requirements = list(progress.template.requirements.all())
-    template = rules.Template(
-        id=progress.template_id,
-        requirements=tuple(
-            rules.Requirement(item.pk, progress.template_id, item.event_type, item.group or None, ())
-            for item in requirements
-        ),
-        penalties=(),
-        reaward=progress.template.reaward,
-    )
-    fulfilled = [requirement for requirement, row in decided.items() if row.fulfilled]
     return {
-        "template": str(progress.template.uuid),
-        "name": progress.template.name,
-        "complete": rules.complete(template, fulfilled),
-        "requirements": [_requirement(item.slug, item.group, decided.get(item.pk)) for item in requirements],
+        "template": str(case.template.uuid),
+        "name": case.template.name,
+        "complete": case.complete,
+        "requirements": [_requirement(row, case.decided.get(row.pk)) for row in case.requirements],
     }
 
 
-def _requirement(slug: str, group: str, row: Fulfillment | None) -> dict[str, Any]:
+def _requirement(requirement: Requirement, decided: Fulfillment | None) -> dict[str, Any]:
     return {
-        "id": slug,
-        "group": group or None,
-        "fulfilled": row is not None and row.fulfilled,
-        "event": str(row.event) if row else None,
-        "time": row.time.isoformat() if row else None,
-        "matched": row.matched if row else None,
+        "id": requirement.slug,
+        "group": requirement.group or None,
+        "fulfilled": decided is not None and decided.fulfilled,
+        "event": str(decided.event) if decided else None,
+        "time": decided.time.isoformat() if decided else None,
+        "matched": decided.matched if decided else None,
     }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "id": str(event.id),
+        "type": event.type,
+        "time": event.time.isoformat(),
+        "status": event.status,
+        "error": event.error or None,
+    }
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
+
+
+def _time(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None

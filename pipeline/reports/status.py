@@ -10,6 +10,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from pipeline.bus.positions import unread
+from pipeline.configuration import keys
 from pipeline.models import (
     Badge,
     ConsumerGroup,
@@ -29,7 +30,8 @@ def pipeline_status() -> dict[str, Any]:
     """Counts by state at every stage; the contract's section 4 names the keys.
 
     `bus.unread` is what our consumer groups have not stored yet, None while the bus can't be asked; then `idle`, which
-    says that nothing waits at any stage, is false.
+    says that nothing waits at any stage, is false.  `keys_expiring` has the API keys that expire within 30 days, with
+    negative `days` those that have.
     """
     # Down the way of an event: what moves on while we read is then seen at a later stage, and never at none.
     before = _unread()
@@ -56,13 +58,14 @@ def pipeline_status() -> dict[str, Any]:
         "keys_refused": [
             _refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)
         ],
+        "keys_expiring": [_expiring(key) for key in keys.expiring()],
         "oldest_waiting": _oldest_waiting(),
         "idle": waiting == 0 and not any((events["received"], credly["pending"], signals["pending"])),
     }
 
 
 def _counts(model: Any, field: str, values: Iterable[str]) -> dict[str, int]:
-    counted = dict(model.objects.values_list(field).annotate(number=Count("pk")).order_by())
+    counted = dict(model.objects.values_list(field).annotate(number=Count("*")).order_by())
     return {value: counted.get(value, 0) for value in values}
 
 
@@ -81,6 +84,10 @@ def _unread() -> int | None:
 
 def _refused(organization: Organization) -> dict[str, str]:
     return {"organization": str(organization.uuid), "since": _text(organization.key_refused_since)}
+
+
+def _expiring(key: keys.Expiring) -> dict[str, Any]:
+    return {"organization": str(key.organization.uuid), "expires": _text(key.expires), "days": key.days}
 
 
 def _oldest_waiting() -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from pipeline.stages.issue import issue
 from pipeline.stages.persist import persist
 from pipeline.stages.purge import purge
 from pipeline.stages.recheck import recheck
-from pipeline.stages.sync import organizations_to_sync, sync
+from pipeline.stages.sync import note_key, organizations_to_sync, sync
 from pipeline.stages.webhook import webhook
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "emit",
     "evaluate",
     "issue",
+    "note_key",
     "organizations_to_sync",
     "persist",
     "purge",

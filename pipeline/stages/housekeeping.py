@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from pipeline.ledgers import claims, holdings, inbox
+from pipeline.ledgers import claims, holdings, inbox, webhooks
 from pipeline.models import Signal
 
 AT_ONCE = 2000
@@ -17,6 +17,7 @@ class Due:
     events: list[uuid.UUID]
     badges: list[int]
     signals: list[int]
+    webhooks: list[int]
 
 
 def due() -> Due:
@@ -25,4 +26,5 @@ def due() -> Due:
         events=inbox.due(AT_ONCE),
         badges=holdings.named_due(AT_ONCE),
         signals=claims.due(Signal.objects.all(), AT_ONCE),
+        webhooks=webhooks.named_due(AT_ONCE),
     )

@@ -1,8 +1,216 @@
-"""webhook: verify at Credly what a webhook says, and obey it."""
+"""webhook: verify at Credly what a webhook says, and obey it.
 
+A webhook is a pointer that anybody can forge.  What happened is what Credly tells of that event, to our own key, and what
+is now is read anew: so the order in which webhooks come and how often does not matter.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Q
+from django.utils import timezone
+
+from pipeline.configuration import organizations, syncing
+from pipeline.credly.client import CredlyClient
+from pipeline.credly.outcomes import (
+    Confirmed,
+    Duplicate,
+    Failure,
+    Outcome,
+    Rejected,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
+from pipeline.credly.records import CredlyEvent, IssuedBadge
+from pipeline.ledgers import claims, holdings, webhooks
 from pipeline.ledgers.holdings import Done
+from pipeline.ledgers.webhooks import Claim
+from pipeline.models import Badge, CredlyState, Organization, Template, TemplateState, WebhookState
+from pipeline.stages.observe import Seen, Unsettled, observe
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "webhook"
+"""The word for it in the badge's history."""
+
+SHOWN_WITHIN = timedelta(seconds=30)
+"""After this Credly shows every event whose webhook it sent; sooner, a 404 may be a replica that lags."""
+
+FORBIDDEN = 403
+
+
+@dataclass(frozen=True)
+class _Ignored:
+    words: str
+
+
+@dataclass(frozen=True)
+class _Refused:
+    words: str
+
+
+_Ending = Seen | Unsettled | _Ignored | _Refused | Failure
 
 
 def webhook(webhook_id: int) -> Done:
-    """Handle one webhook."""
+    """Handle one webhook.  Returns what follows.  May be repeated, by several at once.
+
+    1. Leave alone what is not due; hold back what must not be asked for now.
+    2. Claim it.
+    3. Fetch the event from Credly with the organization's own key; refuse what Credly does not know.
+    4. Read the badge or template it is about, as it is now, and take over what changed.
+    5. Record the result in words, or when to try again.
+
+    Raises:
+        DatabaseError, InterfaceError: the database is at fault; the webhook stays due.
+    """
+    row = webhooks.due(webhook_id)
+    if row is None:
+        return Done()
+    closed_until = organizations.closed_until(row.organization)
+    if closed_until:
+        webhooks.hold_back(row, closed_until, "The organization has no working API key.")
+        return Done()
+    try:
+        client = organizations.client(row.organization)
+    except organizations.KeyMissing as missing:
+        webhooks.hold_back(row, organizations.close(row.organization, str(missing)), str(missing))
+        return Done()
+    claim = webhooks.claim(row)
+    return _handle(client, claim) if claim else Done()
+
+
+def _handle(client: CredlyClient, claim: Claim) -> Done:
+    try:
+        ending = _verify(client, claim)
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a webhook causes must show in its row, and not for ever at once
+        logger.error("Webhook %s: %s; to be tried again", claim.webhook.pk, type(error).__name__)
+        ending = Unsettled(f"{type(error).__name__} on our side.")
+    return _record(client, claim, ending)
+
+
+def _verify(client: CredlyClient, claim: Claim) -> _Ending:
+    row = claim.webhook
+    outcome = client.event(row.event)
+    _note_working_key(row.organization, outcome)
+    match outcome:
+        case Confirmed(value=event) if event.organization != row.organization.uuid:
+            return _Refused("Credly tells this event of another organization.")
+        case Confirmed(value=event):
+            webhooks.verified(claim, event.event_type)
+            return _obey(client, row.organization, event)
+        case Rejected(status=404):
+            if timezone.now() < row.received_at + SHOWN_WITHIN:
+                return Unsettled("Credly does not know this event, or not yet.")
+            return _Refused("Credly knows no such event.")
+        case _:
+            return outcome
+
+
+def _note_working_key(organization: Organization, outcome: Outcome[CredlyEvent]) -> None:
+    if isinstance(outcome, Confirmed | Rejected) and organizations.reopen(organization):
+        holdings.resume(organization)
+        webhooks.resume(organization)
+
+
+def _obey(client: CredlyClient, organization: Organization, event: CredlyEvent) -> _Ending:
+    kind = event.event_type.partition(".")[0]
+    if kind == "badge":
+        return _about_badge(client, organization, event)
+    if kind == "badge_template":
+        return _about_template(client, organization, event)
+    return _Ignored("Events of this type tell nothing about our badges and templates.")
+
+
+def _about_badge(client: CredlyClient, organization: Organization, event: CredlyEvent) -> _Ending:
+    if event.badge_id is None:
+        return _Ignored("Credly does not say which badge this is about.")
+    ours = Badge.objects.select_related("learner", "template").filter(template__organization=organization)
+    # Asked before the badge is looked for: one that is recorded in between is then found by its id.
+    some_are_being_issued = ours.filter(credly_state=CredlyState.ISSUING).exists()
+    badge = ours.filter(credly_id=event.badge_id).first()
+    if badge is not None:
+        return observe(client, badge, SOURCE)
+    if some_are_being_issued:
+        issued = client.badge(event.badge_id)
+        if isinstance(issued, Confirmed) and _may_become_ours(issued.value):
+            return Unsettled("Our own call to issue this badge is not recorded yet.")
+        if not isinstance(issued, Confirmed | Rejected):
+            return issued
+    return _Ignored("This badge was not issued by us.")
+
+
+def _may_become_ours(issued: IssuedBadge) -> bool:
+    """Whether a badge of ours is being issued that may turn out to be this one, or just did."""
+    earner = issued.issuer_earner_id or ""
+    being_issued = Q(
+        credly_state=CredlyState.ISSUING,
+        template__uuid=issued.template,
+        learner__lms_user_id=int(earner) if earner.isdecimal() else None,
+    )
+    return Badge.objects.filter(being_issued | Q(credly_id=issued.id)).exists()
+
+
+def _about_template(client: CredlyClient, organization: Organization, event: CredlyEvent) -> _Ending:
+    if event.template_id is None:
+        return _Ignored("Credly does not say which template this is about.")
+    ours = Template.objects.filter(uuid=event.template_id, organization=organization).first()
+    outcome = client.template(event.template_id)
+    match outcome:
+        case Confirmed(value=info) if ours is not None or info.state == TemplateState.ACTIVE:
+            change = syncing.take_over(organization, info)
+        case Rejected(status=404) if ours is not None:
+            change = syncing.withdraw(ours, TemplateState.ARCHIVED, "not at Credly any more")
+        case Confirmed() | Rejected(status=404):
+            return _Ignored("This template is not active at Credly and not known here.")
+        case _:
+            return outcome
+    return Seen(str(change) if change else "The template is at Credly as it is here.")
+
+
+def _record(client: CredlyClient, claim: Claim, ending: _Ending) -> Done:
+    match ending:
+        case Seen(words=words, done=done):
+            webhooks.end(claim, WebhookState.HANDLED, words)
+            return done
+        case _Ignored(words=words):
+            webhooks.end(claim, WebhookState.IGNORED, words)
+        case _Refused(words=words):
+            webhooks.end(claim, WebhookState.REFUSED, words)
+        case Unsettled(reason=reason):
+            webhooks.postpone(claim, reason)
+        case _:
+            _try_later(client, claim, ending)
     return Done()
+
+
+def _try_later(client: CredlyClient, claim: Claim, failure: Failure) -> None:
+    """A look at Credly failed: nothing is known, and nothing is given up for that."""
+    now = timezone.now()
+    match failure:
+        case Unauthorized(message=message) if failure.status == FORBIDDEN and _key_works(client):
+            later = now + max(organizations.PROBE_INTERVAL, claims.wait(claim.webhook.attempts + 1))
+            webhooks.postpone(claim, f"Credly forbids this call: {message}", later)
+        case Unauthorized(message=message):
+            until = organizations.close(claim.webhook.organization, message)
+            webhooks.postpone(claim, f"Credly refuses the organization's key: {message}", until)
+        case Throttled(retry_after=seconds):
+            named = now + timedelta(seconds=seconds) if seconds else None
+            webhooks.postpone(claim, "Credly asked for fewer calls.", named)
+        case Rejected(message=message) | Duplicate(message=message):
+            webhooks.postpone(claim, f"Credly says: {message}")
+        case Unavailable(reason=reason) | Unknown(reason=reason):
+            webhooks.postpone(claim, reason)
+        case _:
+            assert_never(failure)
+
+
+def _key_works(client: CredlyClient) -> bool:
+    return isinstance(client.organization(), Confirmed)

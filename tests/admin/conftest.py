@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.test import Client
 
 from tests.credly.emulated_credly import EmulatedCredly
@@ -18,6 +19,12 @@ def client_of(name: str, **fields: Any) -> Client:
     client = Client()
     client.force_login(user)
     return client
+
+
+@pytest.fixture(autouse=True)
+def _counted_anew() -> None:
+    """The pages remember their counts for some seconds: not those of the test before."""
+    cache.clear()
 
 
 @pytest.fixture

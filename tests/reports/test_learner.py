@@ -1,14 +1,15 @@
-"""badge_status: why does, or doesn't, this learner hold a badge?"""
+"""badge_status: one learner as plain data, and as text."""
 
 import json
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from pipeline.ledgers import holdings
-from pipeline.models import Badge
-from pipeline.reports.learner import UnknownLearner, learner_status
+from pipeline.models import Badge, BadgeHistory, Learner
+from pipeline.reports import learner
 from tests.ledgers.builders import (
     DEMO,
     MATH,
@@ -24,6 +25,10 @@ from tests.ledgers.builders import (
 )
 
 pytestmark = pytest.mark.django_db
+
+
+def learner_status(username: str) -> dict[str, Any]:
+    return learner.learner_status(Learner.objects.get(username=username))
 
 
 def test_progress_names_each_requirement_and_the_event_that_decided_it():
@@ -77,21 +82,6 @@ def test_a_refused_badge_shows_credlys_words():
     assert (shown["credly"]["state"], shown["credly"]["error"]) == ("failed", "Credly says: archived")
 
 
-def test_of_two_who_used_one_username_the_newer_is_shown():
-    course_template()
-    former, present = lms_learner(username="dana"), lms_learner(username="dana")
-    deliver(passes(present, 2), fails(former, 1))
-    [progress] = learner_status("dana")["progress"]
-    assert progress["complete"]
-
-
-def test_a_learner_without_progress_is_unknown():
-    with pytest.raises(UnknownLearner, match="nobody"):
-        learner_status("nobody")
-    with pytest.raises(CommandError, match="nobody"):
-        call_command("badge_status", "--username", "nobody")
-
-
 def test_the_command_prints_one_json_object_and_nothing_else(capsys):
     course_template()
     who = lms_learner()
@@ -116,3 +106,53 @@ def test_the_command_tells_people_what_is_fulfilled_and_what_happened(capsys):
     assert "[ ] math (group A)" in shown
     assert "awarded, Credly: failed" in shown
     assert "Credly says: archived" in shown
+
+
+def test_the_explanation_goes_with_the_facts():
+    row = course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    [explanation] = learner_status(who.username)["explanation"]
+    assert (explanation["template"], explanation["verdict"]) == (str(row.uuid), "waiting")
+    assert explanation["text"].startswith('Waiting: "Intro Course" was awarded')
+
+
+def test_the_newest_events_come_first_and_are_limited():
+    course_template()
+    who = lms_learner()
+    events = [passes(who, minute) for minute in range(learner.EVENTS_SHOWN + 1)]
+    deliver(*events)
+    shown = learner_status(who.username)["events"]
+    assert [event["id"] for event in shown] == [str(event.id) for event in reversed(events[1:])]
+
+
+def test_what_an_operator_did_names_them(capsys):
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    BadgeHistory.objects.create(badge=Badge.objects.get(), what="retry", outcome="asked for", actor="olga")
+    [shown] = learner_status(who.username)["badges"]
+    assert [entry["actor"] for entry in shown["history"]] == [None, "olga"]
+    call_command("badge_status", "--username", who.username)
+    assert "retry by olga: asked for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("field", ["username", "email", "lms_user_id"])
+def test_a_learner_is_named_by_username_email_or_lms_id(field, capsys):
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    value = getattr(Learner.objects.get(), field)
+    call_command("badge_status", f"--{field.replace('_', '-')}", str(value), "--json")
+    assert json.loads(capsys.readouterr().out) == learner_status(who.username)
+
+
+@pytest.mark.parametrize("named", [[], ["--username", "dana", "--lms-user-id", "7"]])
+def test_a_learner_is_named_in_exactly_one_way(named):
+    with pytest.raises(CommandError):
+        call_command("badge_status", *named)
+
+
+def test_an_unknown_learner_is_an_error():
+    with pytest.raises(CommandError, match="No learner 'nobody'"):
+        call_command("badge_status", "--username", "nobody")

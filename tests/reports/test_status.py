@@ -49,6 +49,7 @@ def test_of_an_empty_pipeline_every_number_is_zero_and_it_is_idle(bus):
         "signals": {"pending": 0, "sent": 0, "disabled": 0, "failed": 0},
         "bus": {"unread": 0},
         "keys_refused": [],
+        "keys_expiring": [],
         "oldest_waiting": None,
         "idle": True,
     }
@@ -171,6 +172,18 @@ def test_an_organization_whose_key_is_refused_is_named(bus):
     assert [row["organization"] for row in pipeline_status()["keys_refused"]] == [str(refused.uuid)]
     Organization.objects.update(key_refused_since=None)
     assert pipeline_status()["keys_refused"] == []
+
+
+def test_a_key_that_expires_soon_is_named_with_its_days(bus, capsys):
+    organization(key_expires_at=timezone.now() + timedelta(days=90))
+    soon = organization(key_expires_at=timezone.now() + timedelta(days=5, hours=1))
+    gone = organization(key_expires_at=timezone.now() - timedelta(days=1, hours=1))
+    shown = [(row["organization"], row["days"]) for row in pipeline_status()["keys_expiring"]]
+    assert shown == [(str(gone.uuid), -2), (str(soon.uuid), 5)]
+    call_command("pipeline_status")
+    printed = capsys.readouterr().out
+    assert f"Organization {gone.uuid}: its API key expired on" in printed
+    assert f"Organization {soon.uuid}: its API key expires on {soon.key_expires_at:%Y-%m-%d}" in printed
 
 
 def test_the_command_prints_one_json_object_and_nothing_else(bus, capsys):

@@ -7,26 +7,27 @@ import pytest
 from django.utils import timezone
 
 from pipeline import stages
-from pipeline.ledgers import claims, holdings, outbox
-from pipeline.models import Badge, Event, Signal
-from tests.ledgers.builders import badge, ended_claim, lms_learner, make_due, passes, received
+from pipeline.ledgers import claims, holdings, outbox, webhooks
+from pipeline.models import Badge, Event, Signal, Webhook
+from tests.ledgers.builders import badge, ended_claim, lms_learner, make_due, organization, passes, received
 
 pytestmark = pytest.mark.django_db
 
-NOTHING = stages.Due(events=[], badges=[], signals=[])
+NOTHING = stages.Due(events=[], badges=[], signals=[], webhooks=[])
 
 
 @pytest.fixture
 def overdue() -> stages.Due:
-    """An event, a badge and a signal whose nudges were all lost."""
+    """An event, a badge, a signal and a webhook whose nudges were all lost."""
     [event] = received(passes(lms_learner(), 1))
     Event.objects.update(due_at=timezone.now())
     [signal] = outbox.write(badge(due_at=None), outbox.AWARDED)
-    return stages.Due(events=[event], badges=[badge().pk], signals=[signal])
+    webhook = webhooks.receive(organization(), uuid4(), "badge.created")
+    return stages.Due(events=[event], badges=[badge().pk], signals=[signal], webhooks=[webhook])
 
 
 def pass_the_nudge_interval() -> None:
-    for model in (Badge, Signal):
+    for model in (Badge, Signal, Webhook):
         model.objects.update(nudged_at=timezone.now() - claims.NUDGE_AGAIN_AFTER)
     Event.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
 

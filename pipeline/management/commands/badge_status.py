@@ -1,22 +1,28 @@
 """`manage.py badge_status --username U`: why does, or doesn't, this learner hold a badge?"""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from pipeline.management.command import DatabaseCommand
-from pipeline.reports.learner import UnknownLearner, learner_status
+from pipeline.models import Learner
+from pipeline.reports import finding
+from pipeline.reports.learner import EVENTS_SHOWN, learner_status
 
 
 class Command(DatabaseCommand):
-    """Print one learner's progress and badges."""
+    """Print why one learner holds or does not hold badges: the explanation, then the facts behind it."""
 
-    help = "One learner: progress per template, badges with their history, and the events that led there."
+    help = "One learner: why they hold a badge or not, progress, badges with their history, signals, newest events."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add `--username` and `--json`."""
-        parser.add_argument("--username", required=True, help="the learner's username in the LMS")
+        """Add the three ways to name a learner, and `--json`."""
+        who = parser.add_mutually_exclusive_group(required=True)
+        who.add_argument("--username", help="the learner's username in the LMS")
+        who.add_argument("--email", help="the learner's e-mail, in whatever case")
+        who.add_argument("--lms-user-id", type=int, metavar="ID", help="the learner's id in the LMS")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -26,36 +32,51 @@ class Command(DatabaseCommand):
             CommandError: there is no such learner.
         """
         try:
-            status = learner_status(options["username"])
-        except UnknownLearner as error:
+            status = learner_status(_learner(options))
+        except finding.UnknownLearner as error:
             raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(status))
-        else:
-            self._print(status)
-
-    def _print(self, status: dict[str, Any]) -> None:
-        self.stdout.write(f"Learner {status['username']}")
-        for progress in status["progress"]:
-            self.stdout.write(f"\n{progress['name']}: {'complete' if progress['complete'] else 'not complete'}")
-            for requirement in progress["requirements"]:
-                self.stdout.write(f"  {_requirement_line(requirement)}")
-        for badge in status["badges"]:
-            credly = badge["credly"]
-            self.stdout.write(
-                f"\nBadge {badge['name']} ({badge['uuid']}): {badge['standing']}, Credly: {credly['state']}"
-            )
-            if credly["error"]:
-                self.stdout.write(f"  {credly['error']}")
-            for entry in badge["history"]:
-                cause = f" (event {entry['event']})" if entry["event"] else ""
-                self.stdout.write(f"  {entry['at']} {entry['what']}: {entry['outcome']}{cause}")
-            for signal in badge["signals"]:
-                self.stdout.write(f"  signal {signal['type']} {signal['id']}: {signal['state']}")
+        self.stdout.write(json.dumps(status) if options["json"] else "\n".join(_lines(status)))
 
 
-def _requirement_line(requirement: dict[str, Any]) -> str:
+def _learner(options: dict[str, Any]) -> Learner:
+    if options["username"] is not None:
+        return finding.by_username(options["username"])
+    if options["email"] is not None:
+        return finding.by_email(options["email"])
+    return finding.by_lms_user_id(options["lms_user_id"])
+
+
+def _lines(status: dict[str, Any]) -> Iterator[str]:
+    yield f"Learner {status['username']}, LMS user id {status['lms_user_id']}"
+    yield from (explanation["text"] for explanation in status["explanation"])
+    for progress in status["progress"]:
+        yield f"\n{progress['name']}: {'complete' if progress['complete'] else 'not complete'}"
+        yield from (f"  {_requirement(requirement)}" for requirement in progress["requirements"])
+    for badge in status["badges"]:
+        yield from _badge(badge)
+    yield f"\nNewest events (at most {EVENTS_SHOWN})"
+    yield from (f"  {_event(event)}" for event in status["events"])
+
+
+def _requirement(requirement: dict[str, Any]) -> str:
     mark = "[x]" if requirement["fulfilled"] else "[ ]"
     group = f" (group {requirement['group']})" if requirement["group"] else ""
     cause = f" by event {requirement['event']} of {requirement['time']}" if requirement["event"] else ""
     return f"{mark} {requirement['id']}{group}{cause}"
+
+
+def _badge(badge: dict[str, Any]) -> Iterator[str]:
+    credly = badge["credly"]
+    yield f"\nBadge {badge['name']} ({badge['uuid']}): {badge['standing']}, Credly: {credly['state']}"
+    if credly["error"]:
+        yield f"  {credly['error']}"
+    for entry in badge["history"]:
+        cause = f" (event {entry['event']})" if entry["event"] else ""
+        actor = f" by {entry['actor']}" if entry["actor"] else ""
+        yield f"  {entry['at']} {entry['what']}{actor}: {entry['outcome']}{cause}"
+    yield from (f"  signal {signal['type']} {signal['id']}: {signal['state']}" for signal in badge["signals"])
+
+
+def _event(event: dict[str, Any]) -> str:
+    error = f": {event['error']}" if event["error"] else ""
+    return f"{event['time']} {event['type']} {event['id']}: {event['status']}{error}"

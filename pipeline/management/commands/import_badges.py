@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from pipeline import stages
 from pipeline.configuration import organizations
 from pipeline.configuration.difference import counted
 from pipeline.configuration.importing import import_configuration
@@ -47,6 +48,8 @@ class Command(DatabaseCommand):
         else:
             self.stdout.write(f"Would be: {summary}." if dry_run else f"Done: {summary}.")
         for organization in Organization.objects.all():
+            if not dry_run:
+                stages.note_key(organization)
             self._warn_without_key(organization)
 
     def _warn_without_key(self, organization: Organization) -> None:

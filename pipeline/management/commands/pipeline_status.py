@@ -33,6 +33,11 @@ class Command(DatabaseCommand):
             self.stdout.write(
                 f"Organization {refused['organization']} has no working API key since {refused['since']}; its badges wait"
             )
+        for expiring in status["keys_expiring"]:
+            verb = "expired" if expiring["days"] < 0 else "expires"
+            self.stdout.write(
+                f"Organization {expiring['organization']}: its API key {verb} on {expiring['expires'][:10]}"
+            )
         waiting = status["oldest_waiting"]
         if waiting:
             self.stdout.write(f"Waiting longest: one {waiting['kind']}, for {waiting['seconds']} s.")

@@ -1,0 +1,45 @@
+"""What people are told before and after they change a template that is active."""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from pipeline.models import Template
+from pipeline.reports.reach import reach
+
+
+def learners_concerned(template: Template) -> str:
+    """How many learners are on the way to the badge, and how many hold it, as a sentence."""
+    counted = reach(template)
+    on_the_way = ngettext(
+        "%(number)s learner is on the way to this badge",
+        "%(number)s learners are on the way to this badge",
+        counted.on_the_way,
+    ) % {"number": counted.on_the_way}
+    holding = ngettext("%(number)s learner holds it", "%(number)s learners hold it", counted.holding) % {
+        "number": counted.holding
+    }
+    return _("%(on_the_way)s, %(holding)s.") % {"on_the_way": on_the_way, "holding": holding}
+
+
+def before_a_change(template: Template) -> str:
+    """The warning on the pages of an active template, its requirements and penalties."""
+    return " ".join(
+        (
+            _("“%(name)s” is active.") % {"name": template.name},
+            learners_concerned(template),
+            _(
+                "A changed rule counts for events from now on; badges that were issued stay until an event takes them "
+                "back. Removing a requirement removes what learners achieved in it."
+            ),
+        )
+    )
+
+
+def after_a_change(template: Template) -> str:
+    """What to say when an active template, one of its requirements or one of its penalties was changed."""
+    return " ".join(
+        (
+            _("The change of “%(name)s” counts for events from now on.") % {"name": template.name},
+            learners_concerned(template),
+        )
+    )

@@ -1,0 +1,94 @@
+"""Quotations: texts and messages outside the payloads that name a person, and how the person is removed from them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model, Q, QuerySet
+
+from pipeline.bus.codec import decode_raw
+from pipeline.ledgers.pseudonyms import Identity
+from pipeline.models import Badge, BadgeHistory, Event, EventStatus, Fulfillment, Learner, Signal, Webhook
+
+CHUNK = 500
+"""Rows read at a time."""
+
+
+def remove(identity: Identity, learner: Learner) -> int:
+    """Remove a person from every text that quotes them; returns how many rows that changed.  May be repeated.
+
+    The errors and notes of the events that name them are not among them.
+    """
+    if not identity.quotable:
+        return 0
+    changed = sum(
+        remove_from(row, fields, identity)
+        for rows, fields in _texts(learner)
+        for row in rows.filter(_quoting(identity, fields)).iterator(CHUNK)
+    )
+    return changed + _remove_from_matched(identity, learner)
+
+
+def remove_from(row: Model, fields: Sequence[str], identity: Identity) -> bool:
+    """Remove a person from these texts of a row; one that was written anew meanwhile stays.  Says whether any changed."""
+    changed = 0
+    for field in fields:
+        before = getattr(row, field)
+        after = identity.removed_from_text(before)
+        if after != before:
+            longest = getattr(row._meta.get_field(field), "max_length", None)
+            rows = type(row)._default_manager.filter(pk=row.pk, **{field: before})
+            changed += rows.update(**{field: after[:longest]})
+    return changed > 0
+
+
+def empty_unreadable(identity: Identity) -> int:
+    """Empty the messages that can't be read and hold the person's username or e-mail; returns how many.
+
+    What such a message says cannot be told apart, so all of it goes.  May be repeated.
+    """
+    emptied = 0
+    unreadable = Event.objects.filter(status=EventStatus.FAILED, raw__isnull=False).exclude(raw=b"")
+    for event in unreadable.only("raw", "note").iterator(CHUNK):
+        if any(identity.is_in(part) for part in _parts(bytes(event.raw or b""))):
+            note = f"Emptied when the learner {identity.lms_user_id} was retired, whom it named."
+            emptied += Event.objects.filter(pk=event.pk).update(raw=b"", note=f"{event.note} {note}".strip())
+    return emptied
+
+
+def _parts(raw: bytes) -> Iterator[bytes]:
+    try:
+        yield from decode_raw(raw).values()
+    except ValueError:
+        yield raw
+
+
+def _texts(learner: Learner) -> Iterator[tuple[QuerySet[Any], tuple[str, ...]]]:
+    """Rows and their texts.  Those that belong to no learner are all looked through."""
+    yield Event.objects.filter(status__in=(EventStatus.FAILED, EventStatus.RECEIVED)), ("error", "note")
+    yield Badge.objects.filter(learner=learner), ("error", "revocation_reason")
+    yield BadgeHistory.objects.filter(badge__learner=learner), ("outcome",)
+    yield Signal.objects.filter(badge__learner=learner), ("error",)
+    yield Webhook.objects.all(), ("error", "outcome")
+    yield LogEntry.objects.all(), ("change_message",)
+
+
+def _quoting(identity: Identity, fields: Sequence[str]) -> Q:
+    quoting = Q(pk__in=[])
+    for field in fields:
+        for text in identity.quotable:
+            quoting |= Q(**{f"{field}__icontains": text})
+    return quoting
+
+
+def _remove_from_matched(identity: Identity, learner: Learner) -> int:
+    """A rule may compare with the person's e-mail or name."""
+    changed = 0
+    for row in Fulfillment.objects.filter(progress__learner=learner).iterator(CHUNK):
+        rules = [
+            [path, operator, identity.removed_from_value(path, value)] for path, operator, value in row.matched["rules"]
+        ]
+        if rules != row.matched["rules"]:
+            rows = Fulfillment.objects.filter(pk=row.pk, event=row.event)
+            changed += rows.update(matched=row.matched | {"rules": rules})
+    return changed

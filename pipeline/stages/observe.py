@@ -1,0 +1,125 @@
+"""observe: look a badge up at Credly, and take over what Credly says of it.  For the stages that do so.
+
+Our badge is read first and Credly then, and ours is written only if it is still as it was read.  So of several who look
+at once an older sight never replaces a newer one; who lost looks again.
+"""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from pipeline.credly.client import LIVE_STATES, CredlyClient
+from pipeline.credly.outcomes import Confirmed, Failure, Outcome, Rejected, Unavailable
+from pipeline.credly.records import IssuedBadge
+from pipeline.ledgers import holdings, observations
+from pipeline.ledgers.holdings import Done
+from pipeline.models import Badge, CredlyState
+
+MOST_REPLACEMENTS = 10
+"""How far a chain of replacements is followed."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What Credly says is taken over, or tells nothing new: in words, with what follows."""
+
+    words: str
+    done: Done = field(default_factory=Done)
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """It can't be said yet: look again later."""
+
+    reason: str
+
+
+def observe(client: CredlyClient, badge: Badge, source: str, actor: str = "") -> Seen | Unsettled | Failure:
+    """Take over what Credly says of a badge.  May be repeated, by several at once.
+
+    1. Read the badge at Credly; of a replaced one what took its place.  One that Credly does not find is looked for in the
+       learner's list: a single 404 revokes nothing.
+    2. While our own call about it is out, look again later: its answer says more than we could.
+    3. Take over what changed.
+
+    Args:
+        client: of the badge's organization.
+        badge: just read, with its Credly id.
+        source: how we came to look, for the history.
+        actor: the operator who looked, if one did.
+    """
+    outcome = _current(client, badge)
+    if not isinstance(outcome, Confirmed):
+        return outcome
+    if outcome.value is None:
+        return _gone(badge, "not at Credly any more", source, actor)
+    if outcome.value.state == CredlyState.REVOKED:
+        return _gone(badge, "revoked at Credly", source, actor)
+    return _held(badge, outcome.value, source, actor)
+
+
+def _current(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
+    """What is now this badge at Credly; None if nothing is."""
+    if badge.credly_id is None:
+        return Confirmed(None)
+    credly_id = badge.credly_id
+    for _ in range(1 + MOST_REPLACEMENTS):
+        outcome = client.badge(credly_id)
+        match outcome:
+            case Rejected(status=404):
+                return _listed(client, badge, credly_id)
+            case Confirmed(value=issued) if issued.replacement_badge_id:
+                credly_id = issued.replacement_badge_id
+            case Confirmed(value=issued):
+                return Confirmed(issued)
+            case _:
+                return outcome
+    return Unavailable(f"Credly shows more than {MOST_REPLACEMENTS} replacements of the badge")
+
+
+def _listed(client: CredlyClient, badge: Badge, missing: UUID) -> Outcome[IssuedBadge | None]:
+    """The live badge of this learner and template at Credly, which finds no badge of the id `missing`."""
+    found = client.find_badges(
+        badge.template.uuid, issuer_earner_id=str(badge.learner.lms_user_id), states=observations.HELD
+    )
+    if not isinstance(found, Confirmed):
+        return found
+    if any(issued.id == missing for issued in found.value):
+        return Unavailable("Credly did not find the badge, and yet lists it")
+    live = (issued for issued in found.value if issued.state in LIVE_STATES)
+    return Confirmed(next((issued for issued in live if not holdings.belongs_to_another(issued.id, badge)), None))
+
+
+def _gone(badge: Badge, how: str, source: str, actor: str) -> Seen | Unsettled:
+    if badge.credly_state == CredlyState.ISSUING:
+        return Unsettled("Our own call to issue the badge is not answered yet.")
+    if badge.credly_state in (CredlyState.NONE, CredlyState.REVOKED):
+        return Seen(f"{badge}: {how}, as it is here.")
+    done = observations.gone(badge, how, source, actor)
+    return Seen(f"{badge}: {how}.", done) if done.signals else _changed_meanwhile()
+
+
+def _held(badge: Badge, issued: IssuedBadge, source: str, actor: str) -> Seen | Unsettled:
+    if badge.credly_state in (CredlyState.ISSUING, CredlyState.REVOKING):
+        return Unsettled("Our own call about the badge is not answered yet.")
+    if issued.state not in observations.HELD:
+        return Seen(f"{badge}: {issued.state} at Credly, which tells us nothing.")
+    state = CredlyState(issued.state)
+    if badge.credly_state not in observations.HELD:
+        return Seen(f"{badge}: {state} at Credly; it stays {badge.credly_state} here.")
+    if issued.id != badge.credly_id:
+        return _replaced(badge, issued.id, state, source, actor)
+    if badge.credly_state == state:
+        return Seen(f"{badge}: {state} at Credly, as it is here.")
+    news = observations.held(badge, state, source, actor)
+    return Seen(f"{badge}: {state} at Credly.") if news else _changed_meanwhile()
+
+
+def _replaced(badge: Badge, credly_id: UUID, state: CredlyState, source: str, actor: str) -> Seen | Unsettled:
+    if holdings.belongs_to_another(credly_id, badge):
+        return Seen(f"{badge}: replaced at Credly by {credly_id}, which is another badge of ours.")
+    news = observations.replaced(badge, credly_id, state, source, actor)
+    return Seen(f"{badge}: replaced at Credly by {credly_id}, {state}.") if news else _changed_meanwhile()
+
+
+def _changed_meanwhile() -> Unsettled:
+    return Unsettled("The badge changed while Credly was asked.")

@@ -1,0 +1,24 @@
+"""Commands, run as from a shell."""
+
+from dataclasses import dataclass
+
+import pytest
+from django.core.management import load_command_class
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command's exit status and what it printed."""
+
+    status: object
+    out: str
+    err: str
+
+
+def run(capsys: pytest.CaptureFixture[str], name: str, *arguments: str) -> Ran:
+    status: object = 0
+    try:
+        load_command_class("pipeline", name).run_from_argv(["manage.py", name, *arguments])
+    except SystemExit as ended:
+        status = ended.code
+    return Ran(status, *capsys.readouterr())

@@ -1,0 +1,176 @@
+"""The re-check: what Credly says of a badge is taken over and written down, also when it is nothing new."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from pipeline import stages
+from pipeline.configuration import organizations
+from pipeline.ledgers.holdings import Done
+from pipeline.models import Badge, CredlyState, Organization
+from tests.ledgers.builders import signals
+from tests.stages.conftest import NOBODY_LISTENS, call_credly_at
+
+pytestmark = pytest.mark.django_db
+
+
+def recheck(row: Badge) -> Done:
+    done = stages.recheck(row.pk)
+    row.refresh_from_db()
+    return done
+
+
+def said(row: Badge) -> str:
+    """What the last re-check wrote into the history."""
+    entry = row.history.last()
+    assert entry.what == "re-check"
+    return entry.outcome
+
+
+def test_a_badge_that_is_as_we_know_it_stays_so_and_that_is_written(site):
+    row = site.issued()
+    assert recheck(row) == Done()
+    assert (row.credly_state, said(row)) == ("pending", "pending at Credly")
+
+
+@pytest.mark.parametrize(("action", "state"), [("accept", "accepted"), ("reject", "rejected")])
+def test_what_the_learner_did_at_credly_is_taken_over(site, action, state):
+    row = site.issued()
+    site.emulator.control("POST", f"badges/{row.credly_id}/{action}")
+    assert recheck(row) == Done()
+    assert (row.credly_state, said(row)) == (state, f"{state} at Credly")
+
+
+def test_a_badge_revoked_at_credly_is_revoked_here_with_its_signal_once(site):
+    row = site.issued()
+    site.academy.call("PUT", f"/badges/{row.credly_id}/revoke", json={"reason": "by hand"})
+    done = recheck(row)
+    assert (row.standing, row.revoked_by, row.credly_state) == ("revoked", "credly", "revoked")
+    assert (signals(row), done.signals) == (["awarded", "revoked"], [row.signals.last().pk])
+    assert recheck(row) == Done()
+    assert (signals(row), said(row)) == (["awarded", "revoked"], "revoked at Credly")
+
+
+def test_a_badge_deleted_at_credly_is_revoked_here(site):
+    row = site.issued()
+    site.academy.call("DELETE", f"/badges/{row.credly_id}")
+    recheck(row)
+    assert (row.credly_state, row.revoked_by, said(row)) == ("revoked", "credly", "not at Credly any more")
+    assert signals(row) == ["awarded", "revoked"]
+
+
+def test_a_badge_that_credly_does_not_find_but_lists_is_not_taken_for_gone(site):
+    row = site.issued()
+    path = f"/badges/{row.credly_id}$"
+    site.fault(method="GET", match={"path": path}, status=404, body={"data": {"message": "Resource not found"}})
+    recheck(row)
+    assert (row.credly_state, said(row)) == ("pending", "Credly did not find the badge, and yet lists it.")
+
+
+def test_a_badge_that_credly_does_not_find_is_kept_when_its_list_can_not_be_read(site):
+    row = site.issued()
+    site.academy.call("DELETE", f"/badges/{row.credly_id}")
+    site.fault("500", method="GET", match={"path": "/badges$"})
+    recheck(row)
+    assert row.credly_state == "pending"
+    assert "could not be read" in said(row)
+
+
+def replace(site, row: Badge) -> str:
+    """Replace the badge at Credly; returns the id of the one that took its place."""
+    form = site.academy.form(issued_at="2026-06-01 00:00:00 +0000")
+    answer = site.academy.call("POST", f"/badges/{row.credly_id}/replace", json=form)
+    assert answer.status_code < 300, answer.text
+    [live] = site.live()
+    return live["id"]
+
+
+def test_of_a_replaced_badge_the_one_in_its_place_is_ours(site):
+    row = site.issued()
+    new = replace(site, row)
+    recheck(row)
+    assert (row.credly_id, row.credly_state) == (UUID(new), "pending")
+    assert said(row) == f"replaced at Credly by {new}, pending"
+
+
+def test_a_badge_replaced_by_another_one_of_ours_is_left_to_a_person(site):
+    row, other = site.issued(), site.issued()
+    new = replace_only(site, row, other)
+    recheck(row)
+    assert row.credly_state == "pending"
+    assert said(row) == f"replaced at Credly by {new}, which is another badge of ours"
+
+
+def replace_only(site, row: Badge, other: Badge) -> str:
+    form = site.academy.form(issued_at="2026-06-01 00:00:00 +0000")
+    answer = site.academy.call("POST", f"/badges/{row.credly_id}/replace", json=form)
+    assert answer.status_code < 300, answer.text
+    [new] = {badge["id"] for badge in site.live()} - {str(other.credly_id)}
+    Badge.objects.filter(pk=other.pk).update(credly_id=new)
+    return new
+
+
+def test_credly_out_of_reach_changes_nothing_and_is_written(site, settings):
+    row = site.issued()
+    call_credly_at(NOBODY_LISTENS, settings)
+    recheck(row)
+    assert row.credly_state == "pending"
+    assert said(row).startswith("No answer: ")
+
+
+def test_credly_that_asks_for_fewer_calls_is_left_alone(site):
+    row = site.issued()
+    site.fault("429", method="GET")
+    recheck(row)
+    assert said(row) == "Credly asked for fewer calls: ask again later."
+
+
+def test_a_dead_key_closes_the_organizations_gate_and_the_next_re_check_makes_no_call(site):
+    row = site.issued()
+    Organization.objects.filter(pk=site.organization.pk).update(api_key=uuid4().hex)
+    recheck(row)
+    assert said(row).startswith("Credly refuses the organization's key: ")
+    calls = len(site.calls("GET", "/badges/"))
+    recheck(row)
+    assert said(row) == "Credly was not asked: the organization has no working API key."
+    assert len(site.calls("GET", "/badges/")) == calls
+
+
+def test_a_missing_key_is_written_and_closes_the_gate(site):
+    row = site.issued()
+    Organization.objects.filter(pk=site.organization.pk).update(api_key="")
+    recheck(row)
+    assert said(row).startswith("Credly was not asked: This organization has no API key")
+    assert Organization.objects.get().key_refused_since is not None
+
+
+def test_a_call_that_credly_forbids_alone_leaves_the_gate_open(site):
+    row = site.issued()
+    site.fault(method="GET", match={"path": f"/badges/{row.credly_id}$"}, status=403, body={"data": {"message": "No."}})
+    recheck(row)
+    assert said(row) == "Credly forbids this call: No."
+    assert Organization.objects.get().key_refused_since is None
+
+
+def test_an_answer_reopens_the_gate_and_the_badges_that_waited_are_due(site):
+    row, waiting = site.issued(), site.badge()
+    organizations.close(site.organization, "expired")
+    Organization.objects.update(call_again_at=None)
+    stages.issue(waiting.pk)
+    recheck(row)
+    assert said(row) == "pending at Credly"
+    assert Organization.objects.get().key_refused_since is None
+
+
+def test_a_badge_that_credly_never_had_is_not_asked_for(site):
+    row = site.badge()
+    assert recheck(row) == stages.recheck(10**9) == Done()
+    assert site.calls("GET", "/badges") == []
+    assert row.credly_state == CredlyState.NONE
+
+
+def test_a_badge_that_is_being_revoked_stays_so_while_credly_still_shows_it(site):
+    row = site.issued()
+    Badge.objects.filter(pk=row.pk).update(standing="revoked", credly_state="revoking")
+    recheck(row)
+    assert (row.credly_state, said(row)) == ("revoking", "pending at Credly")

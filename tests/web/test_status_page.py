@@ -1,0 +1,74 @@
+"""The status page: for staff who may see events, without JavaScript too."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+
+from pipeline.models import Badge, Event
+from tests.ledgers.builders import badge, lms_learner, passes, received
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> Client:
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.groups.add(Group.objects.get(name="Badge viewers"))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def shown(client: Client) -> list[tuple[str, str]]:
+    """The states on the page with their numbers, in order."""
+    page = client.get(reverse("status")).text
+    return re.findall(r"<dt[^>]*>(.*?)</dt>\s*<dd[^>]*>(.*?)</dd>", page)
+
+
+def test_it_shows_the_numbers_of_every_stage(staff):
+    ids = received(passes(lms_learner(), 1), passes(lms_learner(), 2), passes(lms_learner(), 3))
+    Event.objects.filter(pk=ids[0]).update(status="failed")
+    badge(), badge(credly_state="failed", due_at=None)
+    assert shown(staff)[:6] == [
+        ("received", "2"),
+        ("processed", "0"),
+        ("ignored", "0"),
+        ("failed", "1"),
+        ("awarded", "2"),
+        ("revoked", "0"),
+    ]
+
+
+def test_every_state_has_a_name(staff):
+    assert all(state for state, _ in shown(staff))
+    assert len(shown(staff)) == 15
+
+
+def test_it_renews_itself_without_javascript_and_with(staff):
+    page = staff.get(reverse("status")).text
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in page
+    assert 'hx-trigger="every 5s"' in page
+
+
+def test_it_is_never_kept_by_a_cache(staff):
+    assert "no-store" in staff.get(reverse("status")).headers["Cache-Control"]
+    badge()
+    assert ("awarded", "1") in shown(staff)
+    Badge.objects.all().delete()
+    assert ("awarded", "0") in shown(staff)
+
+
+def test_it_is_for_staff_who_may_see_events():
+    somebody = Client()
+    assert somebody.get(reverse("status")).url.startswith(reverse("admin:login"))
+    somebody.force_login(User.objects.create_user("learner"))
+    assert somebody.get(reverse("status")).url.startswith(reverse("admin:login"))
+    somebody.force_login(User.objects.create_user("nobody", is_staff=True))
+    assert somebody.get(reverse("status")).status_code == 403
+
+
+def test_it_only_answers_to_reading(staff):
+    assert staff.post(reverse("status")).status_code == 405
