@@ -23,7 +23,7 @@ def lines(texts: Iterable[object]) -> SafeString:
 
 def breakable(name: str) -> SafeString:
     """A dotted name that may go on in the next line after each dot."""
-    return format_html_join(mark_safe(".<wbr>"), "{}", ((part,) for part in name.split(".")))  # noqa: S308 - no data
+    return format_html_join(mark_safe(".<wbr>"), "{}", ((part,) for part in name.split(".")))
 
 
 def pretty(data: Any) -> SafeString:
@@ -34,4 +34,6 @@ def pretty(data: Any) -> SafeString:
 def preformatted(text: str) -> SafeString:
     """Text as it is, line by line."""
     # The grid lets a long line scroll instead of widening the page.
-    return format_html('<div class="grid grid-cols-1"><pre class="overflow-x-auto text-xs" tabindex="0">{}</pre></div>', text)
+    return format_html(
+        '<div class="grid grid-cols-1"><pre class="overflow-x-auto text-xs" tabindex="0">{}</pre></div>', text
+    )

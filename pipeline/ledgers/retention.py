@@ -10,7 +10,7 @@ from django.utils import timezone
 from pipeline.models import Event, EventStatus, Webhook, WebhookState
 
 BATCH = 1000
-"""Rows of a kind that one transaction removes: tens of milliseconds, so nobody waits for it."""
+"""Rows of a kind that one transaction removes, in a fraction of a second."""
 
 ENDED_EVENTS = (EventStatus.PROCESSED, EventStatus.IGNORED, EventStatus.FAILED)
 ENDED_WEBHOOKS = (WebhookState.HANDLED, WebhookState.IGNORED, WebhookState.REFUSED)

@@ -23,11 +23,21 @@ class Operator(models.TextChoices):
     NOT_EQUALS = "ne", _('"!=" (not equals)')
 
 
+class GateReason(models.TextChoices):
+    """Why Credly is not called for an organization, but for one probe now and then."""
+
+    KEY_REFUSED = "key refused", _("its key is refused")
+    FAILING = "failing", _("Credly fails")
+    THROTTLED = "throttled", _("Credly asked for fewer calls")
+
+
 class Organization(models.Model):
     """A Credly organization and how to call it.
 
     `api_key` holds a key, or `env:NAME` for one in the environment; keys of the setting `CREDLY_ORGANIZATIONS` go before it.
     While Credly refuses the key, `key_refused_since` is set and nothing but a probe is sent before `call_again_at`.
+    The same gate closes, as `gate_reason` says, while Credly fails one call after the other (`failures` in a row) or asks
+    for fewer.
     `key_fingerprint` tells when another key took the place of the one that `key_set_at` and `key_expires_at` are about.
     """
 
@@ -44,6 +54,11 @@ class Organization(models.Model):
     key_expires_at = models.DateTimeField(_("key expires"), null=True, blank=True, editable=False)
     key_refused_since = models.DateTimeField(_("key refused since"), null=True, blank=True, editable=False)
     call_again_at = models.DateTimeField(null=True, blank=True, editable=False)
+    gate_reason = models.CharField(
+        _("not called because"), max_length=20, choices=GateReason, blank=True, editable=False
+    )
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    reconciled_at = models.DateTimeField(_("reconciled"), null=True, blank=True, editable=False)
     synced_at = models.DateTimeField(_("synced"), null=True, blank=True, editable=False)
     sync_error = models.TextField(_("sync error"), blank=True, editable=False)
 

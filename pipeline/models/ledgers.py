@@ -39,6 +39,7 @@ class Event(models.Model):
     status = models.CharField(_("status"), max_length=10, choices=EventStatus, default=EventStatus.RECEIVED)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     error = models.TextField(_("error"), blank=True)
+    traceback = models.TextField(_("traceback"), blank=True, help_text=_("Where in our code the last failure struck."))
     note = models.TextField(_("note"), blank=True)
     received_at = models.DateTimeField(_("received"), auto_now_add=True)
     due_at = models.DateTimeField(_("due"), null=True, help_text=_("When housekeeping sends it to evaluation again."))
@@ -68,6 +69,33 @@ class ConsumerGroup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group} on {self.topic}"
+
+
+class Gap(models.Model):
+    """Messages that the bus trimmed before a consumer group of ours had read them: lost, unless the LMS sends them again."""
+
+    topic = models.CharField(_("topic"), max_length=255)
+    group = models.CharField(_("group"), max_length=255)
+    after = models.CharField(_("after"), max_length=64, help_text=_("The last entry that the group had read."))
+    before = models.CharField(_("before"), max_length=64, help_text=_("The first entry that was still there."))
+    messages = models.PositiveBigIntegerField(
+        _("messages"), null=True, help_text=_("How many were lost; empty if the bus can't tell.")
+    )
+    lost_from = models.DateTimeField(_("lost from"), null=True)
+    lost_until = models.DateTimeField(_("lost until"), null=True)
+    found_at = models.DateTimeField(_("found"), auto_now_add=True)
+    settled_at = models.DateTimeField(
+        _("settled"), null=True, help_text=_("When an operator said that it is dealt with.")
+    )
+
+    class Meta:
+        verbose_name = _("gap")
+        verbose_name_plural = _("gaps")
+        ordering = ["-found_at"]
+        constraints = [models.UniqueConstraint(fields=["topic", "group", "after", "before"], name="gap_once")]
+
+    def __str__(self) -> str:
+        return f"{self.topic} after {self.after}"
 
 
 class Learner(models.Model):
@@ -134,11 +162,15 @@ class DueWork(models.Model):
     """
 
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    taken_up = models.PositiveIntegerField(
+        default=0, editable=False, help_text=_("How often it was claimed since the last result: claims that died.")
+    )
     due_at = models.DateTimeField(_("due"), null=True)
     claim = models.UUIDField(null=True, editable=False)
     claimed_until = models.DateTimeField(null=True, editable=False)
     nudged_at = models.DateTimeField(null=True, editable=False)
     error = models.TextField(_("error"), blank=True)
+    traceback = models.TextField(_("traceback"), blank=True, help_text=_("Where in our code the last failure struck."))
 
     class Meta:
         abstract = True
@@ -302,3 +334,38 @@ class Webhook(DueWork):
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.event}"
+
+
+class DiscrepancyKind(models.TextChoices):
+    """How our badges and Credly's differ."""
+
+    MISSING = "missing", _("missing at Credly")
+    EXTRA = "extra", _("extra at Credly")
+    DIFFERENT = "different", _("different at Credly")
+
+
+class Discrepancy(models.Model):
+    """A difference between our badges and Credly's that the last reconciliation of the organization found."""
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="discrepancies", verbose_name=_("organization")
+    )
+    kind = models.CharField(_("kind"), max_length=10, choices=DiscrepancyKind)
+    badge = models.ForeignKey(
+        Badge, on_delete=models.CASCADE, null=True, related_name="discrepancies", verbose_name=_("badge")
+    )
+    template = models.ForeignKey(
+        Template, on_delete=models.CASCADE, null=True, related_name="discrepancies", verbose_name=_("template")
+    )
+    credly_id = models.UUIDField(_("Credly id"), null=True)
+    detail = models.TextField(_("detail"))
+    found_at = models.DateTimeField(_("found"))
+    repair_queued_at = models.DateTimeField(_("repair queued"), null=True)
+
+    class Meta:
+        verbose_name = _("discrepancy")
+        verbose_name_plural = _("discrepancies")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"

@@ -12,8 +12,18 @@ from pipeline.admin import badge_actions
 from pipeline.ledgers import holdings
 from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, Template
 from tests.admin.pages import act, list_url, listed, logged, nudged, page_url, queries, text, told
-from tests.ledgers.builders import badge, claimed, course_template, deliver, fails, held_badge, learner, passes
-from tests.ledgers.builders import lms_learner, stored
+from tests.ledgers.builders import (
+    badge,
+    claimed,
+    course_template,
+    deliver,
+    fails,
+    held_badge,
+    learner,
+    lms_learner,
+    passes,
+    stored,
+)
 from tests.stages.conftest import issue
 
 pytestmark = pytest.mark.django_db
@@ -241,9 +251,7 @@ def test_left_to_the_rules_a_badge_may_stay_revoked_and_the_message_says_why(ope
     assert logged() == [(str(row.pk), "Left to the rules.")]
 
 
-def test_a_re_check_asks_credly_and_records_who_wanted_it(
-    operator: Client, site, django_capture_on_commit_callbacks
-):
+def test_a_re_check_asks_credly_and_records_who_wanted_it(operator: Client, site, django_capture_on_commit_callbacks):
     row, unseen = site.issued(), site.badge()
     failed = site.badge(credly_state="failed", due_at=None)
     site.academy.call("PUT", f"/badges/{row.credly_id}/revoke", json={"reason": "by hand"})

@@ -31,7 +31,7 @@ from pipeline.models import (
     Webhook,
 )
 from tests.admin.conftest import client_of
-from tests.ledgers.builders import deliver, held_badge, lms_learner, passes
+from tests.ledgers.builders import badge, deliver, held_badge, lms_learner, passes, received
 from tests.stages.conftest import Site
 
 CONFIGURATION = (Organization, Template, Requirement, Penalty)
@@ -48,10 +48,13 @@ CONFIRMATION = {"post": "yes", "confirm": "on", "reason": "because", "index": "0
 
 @pytest.fixture
 def rows(site: Site) -> dict[type[Model], Model]:
-    """One row of every model that has pages; of users a superuser."""
+    """One row of every model that has pages; of users a superuser.  Beside them some that actions would change."""
     User.objects.create_user("owner", is_staff=True, is_superuser=True)
     deliver(passes(lms_learner(), 1))
     held_badge(template=site.template)
+    badge(template=site.template, credly_state="failed", due_at=None)
+    Event.objects.filter(pk__in=received(passes(lms_learner(), 2))).update(status="failed")
+    Signal.objects.update(state="failed", due_at=None)
     Webhook.objects.create(organization=site.organization, event=uuid4(), event_type="badge.state.changed")
     return {model: model._default_manager.order_by("pk")[0] for model in admin.site._registry}
 
@@ -79,12 +82,13 @@ def actions(model: type[Model], client: Client) -> set[str]:
 
 
 def try_everything(client: Client, row: Model, offered: set[str]) -> Iterator[HttpResponse]:
-    """Get and post every address of the row's model, and run every action on it."""
+    """Get and post every address of the row's model, and run every action on all its rows."""
+    selected = [str(pk) for pk in type(row)._default_manager.values_list("pk", flat=True)]
     for address in paths(row):
         yield client.get(address)
         yield client.post(address, CONFIRMATION)
     for action in sorted(offered):
-        yield client.post(list_path(type(row)), CONFIRMATION | {"action": action, "_selected_action": str(row.pk)})
+        yield client.post(list_path(type(row)), CONFIRMATION | {"action": action, "_selected_action": selected})
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
@@ -141,10 +145,11 @@ def test_viewers_change_nothing_whatever_they_send(rows, model, viewer, administ
         assert viewer.get(path(rows[model], verb)).status_code == 403
 
 
-def test_what_viewers_send_in_vain_does_change_something_when_an_administrator_sends_it(rows, administrator):
-    """Else the test above could not fail."""
+@pytest.mark.parametrize("model", [Penalty, Badge, Event, Signal], ids=lambda model: model._meta.model_name)
+def test_what_viewers_send_in_vain_does_change_something_when_an_administrator_sends_it(rows, model, administrator):
+    """Else the tests above could not fail."""
     before = everything()
-    for _ in try_everything(administrator, rows[Penalty], actions(Penalty, administrator)):
+    for _ in try_everything(administrator, rows[model], actions(model, administrator)):
         pass
     assert everything() != before
 
@@ -175,6 +180,12 @@ def test_nobody_writes_ledgers_by_hand(rows, model, operator, administrator):
 @every_model_of_ours
 def test_operators_are_offered_every_action(model, operator, administrator):
     assert actions(model, operator) == actions(model, administrator)
+
+
+@every_model_of_ours
+def test_viewers_and_staff_without_a_group_are_offered_no_action(db, model, viewer):
+    assert actions(model, viewer) == set()
+    assert actions(model, client_of("nobody")) == set()
 
 
 @every_model_of_ours

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from pipeline.models import Badge, Signal
-from tests.admin.pages import act, list_url, listed, logged, nudged, page_url, queries, text, told
+from tests.admin.pages import act, listed, logged, nudged, page_url, queries, text, told
 from tests.ledgers.builders import held_badge, learner
 
 pytestmark = pytest.mark.django_db

@@ -1,42 +1,40 @@
 """What an operator sees of `replay_events`."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from uuid import uuid4
 
 import pytest
-from django.core.management import load_command_class
+from celery import Celery
 from django.db import connection
+from redis import Redis
 
+from pipeline import nudges
 from pipeline.bus.codec import UndecodableMessage, encode_raw
+from pipeline.embedded.redis import RedisServer
 from pipeline.ledgers import inbox
 from pipeline.lms.events import CCX_PASSING, PASSING
 from pipeline.management.commands import replay_events
 from pipeline.models import Event, EventStatus
 from tests.credly.emulated_credly import eventually
 from tests.ledgers.builders import TOPIC, course_template, deliver, lms_learner, passes, received
+from tests.management.commands import run
 
 # A command closes its connections at its end, and with them a transaction that a test would be rolled back by.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Ran:
-    """A command run as from a shell: its exit status and what it printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
-        self.status: object = 0
-        try:
-            command = load_command_class("pipeline", "replay_events")
-            command.run_from_argv(["manage.py", "replay_events", *arguments])
-        except SystemExit as ended:
-            self.status = ended.code
-        self.out, self.err = capsys.readouterr()
-
-
 @pytest.fixture(autouse=True)
-def nobody_takes_nudges(settings, monkeypatch):
-    """There is no broker, and none is needed: an event that is put back is `received`."""
-    monkeypatch.setattr("pipeline.nudges._publish", lambda *_: None)
+def broker(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    """The broker, empty, with nobody to take anything from it."""
+    app = Celery("pipeline", set_as_current=False)
+    app.config_from_object("celeryconfig")
+    app.conf.update(broker_url=redis_server.url, broker_read_url=redis_server.url, broker_write_url=redis_server.url)
+    monkeypatch.setattr(nudges, "app", app)
+    with Redis.from_url(redis_server.url) as client:
+        client.flushdb()
+        yield client
 
 
 def ignored(number: int = 1, who=None) -> list:
@@ -49,16 +47,17 @@ def waiting() -> set:
     return set(Event.objects.filter(status="received").values_list("pk", flat=True))
 
 
-def test_events_are_put_back_and_counted(capsys):
+def test_events_are_put_back_and_counted_and_sent_to_evaluation_as_one(capsys, broker):
     ids = ignored(3)
-    ran = Ran(capsys, "--all", "--yes")
+    ran = run(capsys, "replay_events", "--all", "--yes")
     assert (ran.status, ran.out, ran.err) == (0, "3 event(s) put back to be evaluated.\n", "")
     assert waiting() == set(ids)
+    assert broker.llen("evaluate") == 1
 
 
 def test_a_dry_run_only_counts(capsys):
     ignored(3)
-    ran = Ran(capsys, "--all", "--dry-run")
+    ran = run(capsys, "replay_events", "--all", "--dry-run")
     assert (ran.status, ran.out) == (0, "3 event(s) to run again.\n")
     assert waiting() == set()
 
@@ -66,10 +65,8 @@ def test_a_dry_run_only_counts(capsys):
 def test_messages_that_could_not_be_read_are_left_out_and_counted(capsys):
     ignored()
     inbox.store([UndecodableMessage(id=uuid4(), type="", position="1-1", raw=encode_raw({}), reason="No id.")], TOPIC)
-    ran = Ran(capsys, "--all", "--yes")
-    assert ran.out == (
-        "1 event(s) put back to be evaluated. 1 could not be read when they came and are left out.\n"
-    )
+    ran = run(capsys, "replay_events", "--all", "--yes")
+    assert ran.out == ("1 event(s) put back to be evaluated. 1 could not be read when they came and are left out.\n")
 
 
 def test_each_filter_selects(capsys):
@@ -93,7 +90,7 @@ def test_each_filter_selects(capsys):
         (["--type", PASSING, "--status", "failed", "--until", tomorrow], {failed}),
     ):
         before = list(Event.objects.values_list("pk", "status"))
-        assert Ran(capsys, *arguments, "--yes").status == 0
+        assert run(capsys, "replay_events", *arguments, "--yes").status == 0
         assert waiting() == expected, arguments
         for pk, status in before:
             Event.objects.filter(pk=pk).update(status=status)
@@ -114,21 +111,21 @@ def test_each_filter_selects(capsys):
     ],
 )
 def test_wrong_options_end_with_status_2_and_a_reason(capsys, arguments, complaint):
-    ran = Ran(capsys, *arguments, "--yes")
+    ran = run(capsys, "replay_events", *arguments, "--yes")
     assert (ran.status, ran.out) == (2, "")
     assert complaint in ran.err
     assert "Traceback" not in ran.err
 
 
 def test_an_unknown_learner_is_told(capsys):
-    ran = Ran(capsys, "--username", "nobody", "--yes")
+    ran = run(capsys, "replay_events", "--username", "nobody", "--yes")
     assert ran.status == 1
     assert "No learner 'nobody'" in ran.err
 
 
 def test_where_nobody_can_be_asked_nothing_is_done(capsys):
     ignored()
-    ran = Ran(capsys, "--all")
+    ran = run(capsys, "replay_events", "--all")
     assert ran.status == 2
     assert "give --yes or --dry-run" in ran.err
     assert waiting() == set()
@@ -154,7 +151,7 @@ def test_the_next_chunk_follows_when_the_one_before_is_worked_off(capsys, monkey
 
     worker = Thread(target=work)
     worker.start()
-    ran = Ran(capsys, "--all", "--yes")
+    ran = run(capsys, "replay_events", "--all", "--yes")
     worker.join()
     assert (ran.status, ran.out) == (0, "5 event(s) put back to be evaluated.\n")
     assert most <= 2
@@ -165,13 +162,13 @@ def test_without_workers_it_says_so_and_where_to_go_on(capsys, monkeypatch):
     monkeypatch.setattr("pipeline.replaying.AT_ONCE", 2)
     monkeypatch.setattr(replay_events, "PATIENCE", 0.0)
     ids = ignored(5)
-    ran = Ran(capsys, "--all", "--yes")
+    ran = run(capsys, "replay_events", "--all", "--yes")
     assert ran.status == 1
     assert "Start the workers. To go on, give --since " in ran.err
     assert waiting() < set(ids)
     inbox.finish(waiting(), EventStatus.IGNORED)
     since = ran.err.split("--since ")[1].strip()
-    left = int(Ran(capsys, "--since", since, "--dry-run").out.split()[0])
+    left = int(run(capsys, "replay_events", "--since", since, "--dry-run").out.split()[0])
     assert 3 <= left < 5
 
 
@@ -183,7 +180,7 @@ def test_stopped_by_hand_it_says_where_to_go_on(capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(replay_events, "_await_workers", interrupted)
-    ran = Ran(capsys, "--all", "--yes")
+    ran = run(capsys, "replay_events", "--all", "--yes")
     assert ran.status == 1
     assert "Stopped; 2 of 5 event(s) were put back. To go on, give --since " in ran.err
     assert len(waiting()) == 2

@@ -36,9 +36,7 @@ def everything(site: Any) -> dict[str, Any]:
 
 
 @settings(PROFILE)
-@given(
-    data=st.data(), plan=st.just(USUAL) | plans(), history=ups_and_downs() | histories(), reaward=st.booleans()
-)
+@given(data=st.data(), plan=st.just(USUAL) | plans(), history=ups_and_downs() | histories(), reaward=st.booleans())
 def test_replaying_any_selection_in_any_order_any_number_of_times_changes_nothing(site, data, plan, history, reaward):
     with Example():
         at_this_site(site, plan, reaward=reaward)

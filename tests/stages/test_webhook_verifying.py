@@ -53,6 +53,15 @@ def test_an_event_of_another_organization_is_none_of_ours(site, credly):
     assert (row.state, state(badge)[2]) == ("refused", "pending")
 
 
+def test_an_event_that_credly_tells_of_another_organization_is_refused(site):
+    badge = site.issued()
+    act(site, badge, "revoke")
+    event = happened(site, "badge.state.changed")[-1] | {"organization_id": str(uuid4())}
+    site.fault(method="GET", match={"path": "/events/"}, status=200, body={"data": event})
+    row = told(site, "badge.state.changed")
+    assert (row.state, state(badge)[2]) == ("refused", "pending")
+
+
 def test_a_badge_that_another_organization_here_issued_is_left_alone(site, credly):
     """Whatever Credly showed to this organization's key, it is not this organization's badge here."""
     badge = site.issued()

@@ -1,0 +1,97 @@
+"""What a seed is about: who learns what and when, how it comes over the bus, and what goes wrong how often."""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from pipeline.bus.codec import encode
+from pipeline.lms.events import LmsEvent, LmsLearner, passing_event
+from tests.simulation import school
+from tests.simulation.bus import Published
+from tests.simulation.scheduler import START
+from tests.simulation.school import Plan
+
+ELSEWHERE = "course-v1:Simulated+Elsewhere+2026"
+GARBAGE = {b"type": b"org.example.unknown.v1", b"event_data": b"?"}
+
+LEARNERS = (901, 902)
+
+RATES = {
+    # fault: chances of which a seed draws one; so most seeds have few kinds of fault, and those often
+    "crash": (0.0, 0.01, 0.06),
+    "crash in a transaction": (0.0, 0.02, 0.1),
+    "database cut": (0.0, 0.0, 0.05),
+    "loss": (0.0, 0.1, 0.4),
+    "repeat": (0.0, 0.2, 0.6),
+    "wipe": (0.0, 0.0, 0.01),
+    "bus": (0.0, 0.0, 0.2),
+    "credly": (0.0, 0.2, 0.6),
+    "key": (0.0, 0.0, 0.005),
+    "stall": (0.0, 0.0, 0.05),
+    "clock": (0.0, 0.0, 0.01),
+    "tick": (0.02, 0.1, 0.3),
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All that is decided beforehand; the rest is up to the scheduler."""
+
+    plans: list[Plan]
+    events: list[LmsEvent]
+    published: list[Published]
+    garbage: int
+    rates: dict[str, float]
+    storm: int
+    """Steps until all goes well again."""
+    workers: int
+
+
+def draw(chance: random.Random) -> Scenario:
+    """The scenario of a seed."""
+    chosen = chance.sample(school.plans(), chance.choice((1, 1, 2)))
+    events = _events(chance, chosen)
+    garbage = chance.random() < 0.1
+    return Scenario(
+        plans=chosen,
+        events=events,
+        published=_published(chance, events, garbage=garbage),
+        garbage=int(garbage),
+        rates={name: chance.choice(rates) for name, rates in RATES.items()},
+        storm=chance.randint(50, 400),
+        workers=chance.choice((1, 2, 3, 3, 5)),
+    )
+
+
+def _events(chance: random.Random, plans: list[Plan]) -> list[LmsEvent]:
+    courses = [course for plan in plans for course in plan.courses]
+    learners = LEARNERS[: chance.choice((1, 1, 2))]
+    events = []
+    for _ in range(chance.randint(3, 8)):
+        number = chance.choice(learners)
+        address = f"learner{number}{chance.choice(('', '', '.new'))}@learners.example"
+        events.append(
+            passing_event(
+                LmsLearner(number, f"learner{number}", address, "Dana Moe"),
+                ELSEWHERE if chance.random() < 0.05 else chance.choice(courses),
+                chance.random() < 0.6,
+                START - timedelta(seconds=chance.randint(0, 6)),
+                UUID(int=chance.getrandbits(128), version=4),
+            )
+        )
+    return events
+
+
+def _published(chance: random.Random, events: list[LmsEvent], *, garbage: bool) -> list[Published]:
+    """The events in any order, some twice, over up to three minutes."""
+    sent = events + [event for event in events if chance.random() < 0.2]
+    chance.shuffle(sent)
+    bodies = [encode(event.signal, event.data, event.metadata) for event in sent]
+    bodies += [GARBAGE] * garbage
+    spread = chance.choice((0, 10, 180))
+    times = sorted(chance.uniform(0, spread) for _ in bodies)
+    return [
+        Published((f"{number}-0".encode(), fields), readable)
+        for number, (fields, readable) in enumerate(zip(bodies, times, strict=True), start=1)
+    ]
