@@ -68,6 +68,7 @@ imports = (
     "tasks.recheck",
     "tasks.webhook",
     "tasks.sync",
+    "tasks.reconcile",
     "tasks.purge",
 )
 task_create_missing_queues = True
@@ -82,6 +83,8 @@ task_routes = {
     "webhook": {"queue": "webhook"},
     "sync": {"queue": "sync"},
     "sync_all": {"queue": "housekeeping"},
+    "reconcile": {"queue": "sync"},
+    "reconcile_all": {"queue": "housekeeping"},
     "purge": {"queue": "housekeeping"},
 }
 
@@ -92,5 +95,6 @@ beat_schedule = {
     "housekeeping": {"task": "housekeeping", "schedule": 5.0, "options": {"expires": 60}},
     # Off the full hour, when everybody calls Credly.
     "sync": {"task": "sync_all", "schedule": crontab(minute="17", hour="*/6")},
+    "reconcile": {"task": "reconcile_all", "schedule": crontab(minute="23", hour="2")},
     "purge": {"task": "purge", "schedule": crontab(minute="41", hour="3")},
 }

@@ -22,7 +22,7 @@ AT_ONCE_SECONDS = 1.0
 """A publication that fails later than this was refused by a broker that hangs, which must not hold the caller twice."""
 
 ISSUE_EXPIRES_SECONDS = 60
-"""Twice the time after which housekeeping nudges a badge again, so the queue holds about two nudges of each at the most."""
+"""Twice the time after which housekeeping nudges a row again, so the queue holds about two nudges of each at the most."""
 
 EVALUATE_AT_ONCE = 500
 """Events per evaluate message: Celery costs about a millisecond a message, which so many events may share."""
@@ -63,13 +63,18 @@ def recheck(badges: Sequence[int]) -> None:
 
 
 def webhook(webhooks: Sequence[int]) -> None:
-    """Have these webhooks verified at Credly and obeyed, each by itself."""
-    _send("webhook", [[webhook] for webhook in webhooks])
+    """Have these webhooks verified at Credly and obeyed, each by itself.  Expires as `issue` does."""
+    _send("webhook", [[webhook] for webhook in webhooks], expires=ISSUE_EXPIRES_SECONDS)
 
 
 def sync(organizations: Sequence[int]) -> None:
     """Have the templates of these organizations brought in line with Credly's, each organization by itself."""
     _send("sync", [[organization] for organization in organizations])
+
+
+def reconcile(organizations: Sequence[int]) -> None:
+    """Have the badges of these organizations compared with Credly's, each organization by itself."""
+    _send("reconcile", [[organization] for organization in organizations])
 
 
 def purge() -> None:

@@ -205,6 +205,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns without it; collectstatic may fill it or not
 WHITENOISE_USE_FINDERS = True
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Badges",
     "SITE_HEADER": "Badges",

@@ -72,7 +72,7 @@ CONCERNS = (
     ),
     Concern(
         Badge,
-        {"due_at__isnull": False, "attempts__gte": MANY_ATTEMPTS},
+        lambda now: {"due_at__gte": now - TOO_LONG, "attempts__gte": MANY_ATTEMPTS},
         _("Badges tried again and again"),
         _(
             "Credly does not answer them, or takes no key. They go on by themselves once it does; each says what it was."

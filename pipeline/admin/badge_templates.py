@@ -33,10 +33,6 @@ HOLDING = {"standing__exact": Standing.AWARDED.value, "credly_state__in": ",".jo
 class TemplateForm(forms.ModelForm):
     """A template is activated only when nothing speaks against it."""
 
-    class Meta:
-        model = Template
-        fields = ("uuid", "organization", "name", "description", "image_url", "active", "reaward")
-
     def clean_active(self) -> bool:
         """Refuse to switch on what can't work; one that is on already may stay so."""
         active = bool(self.cleaned_data["active"])

@@ -109,7 +109,7 @@ class BadgeAdmin(BadgeActions, ModelAdmin):
         (None, {"fields": ("next_step", "standing", "credly_state", "error", "credly_link")}),
         (_("Revocation"), {"fields": ("revoked_by", "revocation_reason")}),
         (_("Badge"), {"fields": ("template_link", "learner_link", "uuid", "cycle", "earned_at", "created_at")}),
-        (_("Work"), {"fields": ("attempts", "due_at", "claimed_until", "nudged_at")}),
+        (_("Work"), {"fields": ("attempts", "without_result", "due_at", "claimed_until", "nudged_at", "traceback")}),
     )
     inlines = (HistoryInline, SignalInline)
 
@@ -176,6 +176,11 @@ class BadgeAdmin(BadgeActions, ModelAdmin):
     def next_step(self, badge: Badge) -> str:
         """What happens next."""
         return next_step(badge)
+
+    @display(description=_("taken up since the last result"))
+    def without_result(self, badge: Badge) -> int:
+        """How often: each may be a worker that died of it."""
+        return badge.taken_up
 
     @display(description=_("at Credly"))
     def credly_link(self, badge: Badge) -> SafeString | str:

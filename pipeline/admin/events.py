@@ -71,7 +71,7 @@ class EventAdmin(Operable, ModelAdmin):
         (None, {"fields": ("outcome", "decided", "badges", "error", "note", "trials")}),
         (_("Event"), {"fields": ("id", "full_type", "time", "source", "learner_link")}),
         (_("Payload"), {"fields": ("shown_payload", "shown_raw")}),
-        (_("Way"), {"fields": ("status", "topic", "position", "received_at", "attempts", "due_at")}),
+        (_("Way"), {"fields": ("status", "topic", "position", "received_at", "attempts", "due_at", "traceback")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:

@@ -43,9 +43,18 @@ class OrganizationAdmin(ModelAdmin):
     """Credly organizations."""
 
     form = OrganizationForm
-    list_display = ("name", "key_source", "key_set_at", "key_expiry", "key_refused_since", "last_sync", "templates")
+    list_display = (
+        "name",
+        "key_source",
+        "key_set_at",
+        "key_expiry",
+        "key_refused_since",
+        "last_sync",
+        "reconciled_at",
+        "templates",
+    )
     search_fields = ("name", "uuid")
-    actions = ("sync_templates",)
+    actions = ("sync_templates", "reconcile")
     change_form_outer_after_template = "admin/pipeline/organization/after.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Organization]:
@@ -159,6 +168,22 @@ class OrganizationAdmin(ModelAdmin):
             gettext("%(number)d organizations are being synced in the background: see the column Last sync.")
             % {"number": len(chosen)},
         )
+
+    @action(description=_("Reconcile with Credly"), permissions=["change"])
+    def reconcile(self, request: HttpRequest, queryset: QuerySet[Organization]) -> None:
+        """Have the badges compared with Credly's, in the background: each takes a while."""
+        chosen = list(queryset)
+        nudges.reconcile([organization.pk for organization in chosen])
+        for organization in chosen:
+            self.log_change(request, organization, "Had its badges compared with Credly's in the background.")
+        text = ngettext(
+            "The badges of %(number)d organization are being compared with Credly's in the background: "
+            "see Discrepancies for what is found, and the column Reconciled for when.",
+            "The badges of %(number)d organizations are being compared with Credly's in the background: "
+            "see Discrepancies for what is found, and the column Reconciled for when.",
+            len(chosen),
+        )
+        messages.info(request, text % {"number": len(chosen)})
 
     @display(description=_("key"))
     def key_source(self, obj: Organization) -> str:

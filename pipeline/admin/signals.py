@@ -57,7 +57,7 @@ class SignalAdmin(Operable, ModelAdmin):
     fieldsets = (
         (None, {"fields": ("tells", "state", "error", "badge_link", "learner_link")}),
         (_("Signal"), {"fields": ("uuid", "full_type", "created_at", "sent_at", "shown_payload")}),
-        (_("Work"), {"fields": ("attempts", "due_at", "claimed_until", "nudged_at")}),
+        (_("Work"), {"fields": ("attempts", "without_result", "due_at", "claimed_until", "nudged_at", "traceback")}),
     )
 
     def get_search_results(
@@ -102,6 +102,11 @@ class SignalAdmin(Operable, ModelAdmin):
     def badge_link(self, signal: Signal) -> SafeString:
         """The badge."""
         return link(Badge, signal.badge_id, signal.badge.template)
+
+    @display(description=_("taken up since the last result"))
+    def without_result(self, signal: Signal) -> int:
+        """How often: each may be a worker that died of it."""
+        return signal.taken_up
 
     @display(description=_("payload"))
     def shown_payload(self, signal: Signal) -> SafeString:

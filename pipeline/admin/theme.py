@@ -87,12 +87,12 @@ def icon(request: HttpRequest) -> str:
 def environment(request: HttpRequest) -> tuple[str, str]:
     """Which Credly this installation calls, and the kind of label that says so."""
     credly = settings.BADGES_CONFIG["credly"]
-    name = _("Credly sandbox") if credly["USE_SANDBOX"] else _("Credly production")
+    name = str(_("Credly sandbox") if credly["USE_SANDBOX"] else _("Credly production"))
     usual = settings.BADGES_CONFIG_DEFAULTS["credly"]
     url = api_base_url()
     if url not in (usual["CREDLY_API_BASE_URL"], usual["CREDLY_SANDBOX_API_BASE_URL"]):
         name = f"{name}: {urlsplit(url).netloc}"
-    return str(name), "info" if credly["USE_SANDBOX"] else "success"
+    return name, "info" if credly["USE_SANDBOX"] else "success"
 
 
 def may_view(request: HttpRequest, model: type[Model]) -> bool:

@@ -1,6 +1,7 @@
 """Where the consumer groups of a stream stand: what each has still to read, and what was trimmed before it was read."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from edx_event_bus_redis.internal.config import get_full_topic
@@ -10,6 +11,7 @@ from redis.exceptions import ResponseError
 from pipeline.bus.connection import connect
 
 _CHUNK = 1_000
+_LAST_MILLISECOND = 253_402_300_799_000  # the end of the year 9999
 
 EntryKey = tuple[int, int]
 
@@ -37,7 +39,7 @@ class GroupPosition:
 
 @dataclass(frozen=True)
 class Gap:
-    """Entries of a stream that were removed before a group had handled them: those between two entry ids.
+    """Entries of a stream that were removed before a group had handled them: those from one entry id to another.
 
     ``count`` is their number, None where the server cannot tell it (Redis before 7).
     """
@@ -48,10 +50,21 @@ class Gap:
     until: str
     count: int | None
 
+    @property
+    def first_time(self) -> datetime:
+        """None of them was added before this."""
+        return entry_time(self.since)
+
+    @property
+    def last_time(self) -> datetime:
+        """None of them was added after this."""
+        return entry_time(self.until)
+
     def __str__(self) -> str:
         number = "an unknown number of" if self.count is None else str(self.count)
         return (
             f"{number} entries of stream {self.stream} between {self.since} and {self.until} "
+            f"({self.first_time:%Y-%m-%d %H:%M:%S} to {self.last_time:%Y-%m-%d %H:%M:%S} UTC) "
             f"were removed before group {self.group} had handled them"
         )
 
@@ -60,6 +73,12 @@ def entry_key(entry_id: bytes) -> EntryKey:
     """An entry id as numbers that sort as Redis sorts: milliseconds and sequence."""
     milliseconds, _, sequence = entry_id.partition(b"-")
     return int(milliseconds), int(sequence or 0)
+
+
+def entry_time(entry_id: str) -> datetime:
+    """When the server added the entry of this id; ids of other making than the server's own are cut to what a time may be."""
+    milliseconds, _ = entry_key(entry_id.encode())
+    return datetime.fromtimestamp(min(milliseconds, _LAST_MILLISECOND) / 1000, UTC)
 
 
 def groups(topic: str, client: Redis | None = None) -> list[GroupPosition]:
@@ -95,15 +114,23 @@ def find_gap(topic: str, group: str, client: Redis | None = None) -> Gap | None:
     """
     client = client or connect()
     stream = get_full_topic(topic)
-    row = next((row for row in _group_rows(client, stream) if row["name"] == group.encode()), None)
+    # At one moment, so that entries added in between are not counted as lost; and in one round trip.
+    look = client.pipeline(transaction=True)
+    look.xinfo_groups(stream)
+    look.xrange(stream, count=1)
+    look.xlen(stream)
+    rows, first, length = look.execute(raise_on_error=False)
+    if isinstance(rows, Exception):
+        _raise_unless_no_stream(rows)
+        return None
+    row = next((row for row in rows if row["name"] == group.encode()), None)
     if row is None or row["last-delivered-id"] == NEVER:
         return None
     after: bytes = row["last-delivered-id"]
-    first: Any = client.xrange(stream, count=1)
     if not first or entry_key(first[0][0]) <= entry_key(after):
         return None
     lag = row.get("lag")
-    count = None if lag is None else lag - int(client.xlen(stream))
+    count = None if lag is None else lag - length
     if count == 0:
         return None
     return Gap(stream=stream, group=group, since=after.decode(), until=first[0][0].decode(), count=count)
@@ -113,10 +140,15 @@ def _group_rows(client: Redis, stream: str) -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = client.xinfo_groups(stream)
     except ResponseError as error:
-        if "no such key" in str(error):
-            return []
-        raise
+        _raise_unless_no_stream(error)
+        return []
     return rows
+
+
+def _raise_unless_no_stream(error: Exception) -> None:
+    """Raise the error, unless it says that there is no such stream: then there is nothing to tell."""
+    if not (isinstance(error, ResponseError) and "no such key" in str(error)):
+        raise error
 
 
 def _position(client: Redis, stream: str, row: dict[str, Any]) -> GroupPosition:

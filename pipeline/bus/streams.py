@@ -39,7 +39,8 @@ class StreamReader:
     spaces the attempts of a caller that keeps failing. Every method may raise redis.exceptions.RedisError; calling
     `read` again is always safe.
 
-    ``on_gap`` is told when unread entries were trimmed; by default that is logged as an error.
+    ``on_gap`` is told of entries that were removed before they were handled, and before the reader goes on past them: if it
+    raises, so does `read`, and the same gap is told again next time. By default it is logged as an error.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class StreamReader:
         self._claim_idle_ms = claim_idle_ms
         self._on_gap = on_gap
         self._client = connect()
+        self._sought = False
         self._start_over()
 
     def ensure_group(self) -> None:
@@ -77,7 +79,7 @@ class StreamReader:
         Entries already delivered to a consumer and not acknowledged stay with it.
         """
         self._client.xgroup_setid(self.stream, self.group, entry_id)
-        self._behind = False
+        self._sought = True
 
     def read(self, count: int = 500, block_ms: int = BLOCK_MS) -> list[Entry]:
         """Up to ``count`` entries, oldest first, waiting up to ``block_ms`` for news; [] when there are none.
@@ -86,7 +88,7 @@ class StreamReader:
         2. Every few seconds, what any consumer has held too long: it is claimed. 3. New entries.
 
         A group that is gone (a flushed or replaced server) is created again. An entry that was deleted before it was
-        acknowledged cannot be read any more: it is acknowledged and reported. May be repeated.
+        acknowledged cannot be read any more: it is reported and acknowledged. May be repeated.
         """
         try:
             return self._held(count) or self._claimed(count) or self._fresh(count, block_ms)
@@ -122,7 +124,6 @@ class StreamReader:
         """Forget what is known about the server: the next read starts with the entries held from before."""
         self._held_after: bytes | None = b"0"
         self._next_claim = 0.0
-        self._behind = True
 
     def _held(self, count: int) -> list[Entry]:
         while self._held_after is not None:
@@ -141,18 +142,23 @@ class StreamReader:
         if not idle:
             return []
         entry_ids: list[Any] = [row["message_id"] for row in idle]
+        # Before they are claimed: Redis 7 forgets what it can't hand over.
+        deleted = self._drop_deleted(entry_ids)
+        entry_ids = [entry_id for entry_id in entry_ids if entry_id not in deleted]
+        if not entry_ids:
+            return []
         entries: Any = self._client.xclaim(self.stream, self.group, self.consumer_name, self._claim_idle_ms, entry_ids)
-        claimed: dict[bytes, dict[bytes, bytes]] = dict(entry for entry in entries if entry[0])
+        claimed: list[Entry] = [entry for entry in entries if entry[0]]
         logger.info("Claimed %d entries that other reads left unacknowledged", len(claimed))
-        self._drop_deleted([entry_id for entry_id in entry_ids if entry_id not in claimed])
-        return list(claimed.items())
+        return claimed
 
     def _fresh(self, count: int, block_ms: int) -> list[Entry]:
-        if self._behind and (gap := find_gap(self.topic, self.group, self._client)):
+        # Each time: also one at the end of the stream is overtaken, when it is stopped for a while.
+        # After a seek, nothing says that an entry was ever there.
+        if not self._sought and (gap := find_gap(self.topic, self.group, self._client)):
             self._on_gap(gap)
         entries = self._read_group(b">", count, block_ms)
-        # Only a reader that is not at the end of the stream can be overtaken by trimming.
-        self._behind = len(entries) == count
+        self._sought = False
         return entries
 
     def _read_group(self, after: bytes, count: int, block_ms: int = 0) -> list[Entry]:
@@ -167,12 +173,15 @@ class StreamReader:
         self._drop_deleted([entry_id for entry_id, fields in entries if not fields])
         return [(entry_id, fields) for entry_id, fields in entries if fields]
 
-    def _drop_deleted(self, entry_ids: list[bytes]) -> None:
-        """Acknowledge those of these entries that the stream no longer holds (Redis 7 has already forgotten them)."""
-        deleted = [
-            entry_id for entry_id in entry_ids if not self._client.xrange(self.stream, min=entry_id, max=entry_id)
-        ]
+    def _drop_deleted(self, entry_ids: list[bytes]) -> list[bytes]:
+        """Report, and only then acknowledge, those of these entries that the stream no longer holds; returns their ids."""
+        look = self._client.pipeline(transaction=False)
+        for entry_id in entry_ids:
+            look.xrange(self.stream, min=entry_id, max=entry_id)
+        found = look.execute() if entry_ids else []
+        deleted = [entry_id for entry_id, entry in zip(entry_ids, found, strict=True) if not entry]
         if deleted:
-            self.acknowledge(deleted)
             since, until = deleted[0].decode(), deleted[-1].decode()
             self._on_gap(Gap(self.stream, self.group, since, until, count=len(deleted)))
+            self.acknowledge(deleted)
+        return deleted

@@ -140,6 +140,14 @@ class CredlyClient:
             ]
         )
 
+    def badge_page(self, number: int) -> Outcome[Page[IssuedBadge]]:
+        """One page (from 1) of all the organization's badges in any state, oldest first: ``GET badges``.
+
+        While badges come and go, one may slip to a page that was read already: who misses one asks for it alone.
+        """
+        query = {"sort": "created_at", "page": str(number)}
+        return self._transport.read(f"{self._home}/badges", query, parsing.page(parsing.issued_badge))
+
     def badge(self, badge_id: UUID) -> Outcome[IssuedBadge]:
         """One badge as Credly holds it now: ``GET badges/{id}``. No such badge: Rejected with status 404."""
         return self._transport.read(f"{self._home}/badges/{badge_id}", {}, parsing.one(parsing.issued_badge))
@@ -173,6 +181,10 @@ class CredlyClient:
     def events(self) -> Outcome[list[CredlyEvent]]:
         """All events that Credly still lists, in its order (not documented): ``GET events``, all pages."""
         return self._every("events", parsing.event, {})
+
+    def event_page(self, number: int) -> Outcome[Page[CredlyEvent]]:
+        """One page (from 1) of the same."""
+        return self._transport.read(f"{self._home}/events", {"page": str(number)}, parsing.page(parsing.event))
 
     def key_dates(self) -> Outcome[KeyDates | None]:
         """When our own key was made and when it expires: ``GET authorization_tokens``, all pages.

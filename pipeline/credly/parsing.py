@@ -82,6 +82,7 @@ def issued_badge(value: object) -> IssuedBadge:
         issuer_earner_id=_optional_text(fields, "issuer_earner_id"),
         issued_at=_optional_time(fields, "issued_at"),
         replacement_badge_id=_optional_uuid(fields, "replacement_badge_id"),
+        replaces_badge_id=_optional_uuid(fields, "replaces_badge_id"),
     )
 
 

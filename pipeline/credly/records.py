@@ -35,7 +35,8 @@ class IssuedBadge:
     """A badge as Credly holds it.
 
     ``state`` is Credly's word: pending, accepted, rejected, revoked or replaced; others may come.
-    ``replacement_badge_id`` names the live badge when this one was replaced (follow it until None).
+    ``replacement_badge_id`` names the live badge when this one was replaced (follow it until None), and
+    ``replaces_badge_id`` the one whose place this one took.
     """
 
     id: UUID
@@ -45,6 +46,7 @@ class IssuedBadge:
     issuer_earner_id: str | None
     issued_at: datetime | None
     replacement_badge_id: UUID | None
+    replaces_badge_id: UUID | None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ CLAIM_LASTS = timedelta(seconds=40)
 """Longer than any one call (33 s at the worst: 3 to connect, 20 for the answer, 10 for its last piece), short enough that
 work goes on within a minute after its worker was killed.  Who makes several calls renews it before each."""
 
+MOST_TAKEN_UP = 4
+"""What was taken up this often in a row without a result is set aside: its worker dies of it, or our own code fails."""
+
 NUDGE_AGAIN_AFTER = timedelta(seconds=30)
 """How long housekeeping trusts that a nudged row is on its way through the queue."""
 
@@ -33,6 +36,8 @@ def free(now: datetime) -> Q:
 def take(row: Model, **seen_and_set: tuple[Any, Any]) -> uuid.UUID | None:
     """Claim a row that is due; returns the claim's token, or None if somebody else has it or it changed.
 
+    It counts as taken up until a result is recorded: should the worker die, this remains.
+
     Args:
         row: a `DueWork` row as it was read.
         seen_and_set: per field the value it was read with, which must still be there, and the value to set.
@@ -44,7 +49,14 @@ def take(row: Model, **seen_and_set: tuple[Any, Any]) -> uuid.UUID | None:
     won = (
         type(row)
         ._default_manager.filter(free(now), pk=row.pk, **seen)
-        .update(claim=token, claimed_until=now + CLAIM_LASTS, nudged_at=None, attempts=F("attempts") + 1, **changes)
+        .update(
+            claim=token,
+            claimed_until=now + CLAIM_LASTS,
+            nudged_at=None,
+            attempts=F("attempts") + 1,
+            taken_up=F("taken_up") + 1,
+            **changes,
+        )
     )
     return token if won else None
 

@@ -5,17 +5,31 @@ the holder of the claim.
 """
 
 import enum
+import logging
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, DateTimeField, Q, Value, When
+from django.db.models import Case, DateTimeField, F, Q, Value, When
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from pipeline.ledgers import claims, outbox
+from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Badge, BadgeHistory, CredlyState, Organization, Standing
+
+logger = logging.getLogger(__name__)
+
+SURELY_EFFECTIVE = timedelta(seconds=60)
+"""After this a call whose answer never came has had its effect or never will."""
+
+CALL_OUT = (CredlyState.ISSUING, CredlyState.REVOKING)
+"""A call is out, or its answer never came: the next step looks what Credly holds, but not before the effect shows there."""
+
+GATE_CLOSED = "Credly is not called for now:"
+"""How the error of a badge begins that its organization's gate holds back: such a badge goes on when the gate opens."""
 
 
 class Step(enum.Enum):
@@ -45,6 +59,7 @@ WHILE = {
     Step.REVOKE: CredlyState.REVOKING,
     Step.LOOK_UP_THEN_REVOKE: CredlyState.REVOKING,
 }
+_UNCLAIMED: dict[str, Any] = {"claim": None, "claimed_until": None}
 LIVE = (
     CredlyState.ISSUING,
     CredlyState.PENDING,
@@ -91,12 +106,27 @@ def earlier_cycle_is_live(badge: Badge) -> bool:
 
 
 def claim(badge: Badge) -> Claim | None:
-    """Claim the badge for its next step and note in the database that the call is out, before it is."""
+    """Claim the badge for its next step and note in the database that the call is out, before it is.
+
+    None if somebody else has it, or if it was taken up too often without a result: then it is `failed`.
+    """
+    if badge.taken_up >= claims.MOST_TAKEN_UP:
+        _give_up(badge)
+        return None
     step = STEPS[_key(badge)]
     token = claims.take(
         badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, WHILE[step])
     )
     return Claim(badge, token, step) if token else None
+
+
+def _give_up(badge: Badge) -> None:
+    reason = f"Taken up {badge.taken_up} times without a result: its worker died of it, or was killed, each time."
+    mine = Badge.objects.filter(claims.free(timezone.now()), pk=badge.pk, taken_up=badge.taken_up)
+    with transaction.atomic():
+        if mine.update(credly_state=CredlyState.FAILED, **_UNCLAIMED, due_at=None, error=reason):
+            BadgeHistory.objects.create(badge=badge, what="set aside", outcome=reason)
+            logger.error("Badge %s was taken up %s times without a result; failed", badge.uuid, badge.taken_up)
 
 
 def renew(claim: Claim) -> bool:
@@ -177,21 +207,63 @@ def postponed(claim: Claim, state: CredlyState, reason: str, until: datetime | N
         reason: for the operator.
         until: when to try again.
     """
-    again = until or timezone.now() + claims.wait(claim.badge.attempts + 1)
-    ends = _claim_ends(claim.badge.standing, due_at=again, error=reason)
+    now = timezone.now()
+    again = until or now + claims.wait(claim.badge.attempts + 1)
+    # A look-up that waits for the effect of a lost call is not brought forward, whatever the rules say by now.
+    if_changed = min(again, now + SURELY_EFFECTIVE) if state in CALL_OUT else now
+    ends = _claim_ends(claim.badge.standing, due_at=again, if_changed=if_changed, error=reason)
     _record(claim, f"to be tried again: {reason}", credly_state=state, **ends)
     return Done()
 
 
+def stumbled(claim: Claim, error: Exception) -> Done:
+    """Our own code raised: try again after a growing wait; `MOST_TAKEN_UP` times in a row, and the badge is `failed`.
+
+    The error's own text is not kept: it may quote the learner's data.  May be repeated.
+    """
+    taken_up = claim.badge.taken_up + 1
+    given_up = taken_up >= claims.MOST_TAKEN_UP
+    reason = f"{type(error).__name__} on our side."
+    again = None if given_up else timezone.now() + claims.wait(taken_up)
+    # Still counted as taken up, since this is no result.
+    changes = _claim_ends(claim.badge.standing, due_at=again, if_changed=again, error=reason) | {
+        "credly_state": CredlyState.FAILED if given_up else WHILE[claim.step],
+        "taken_up": F("taken_up"),
+        "traceback": own_frames(error),
+    }
+    _record(claim, f"set aside: {reason}" if given_up else f"to be tried again: {reason}", **changes)
+    logger.error("Badge %s: %s; %s", claim.badge.uuid, reason, "failed" if given_up else "to be tried again")
+    return Done()
+
+
 def hold_back(badge: Badge, until: datetime, reason: str) -> None:
-    """Something forbids to call at all: look again at `until`.  No attempt is counted.  May be repeated."""
+    """Something forbids to call at all: look again at `until`.  No attempt is counted.  May be repeated.
+
+    `reason` begins with `GATE_CLOSED` if it is the organization that must not be called.
+    """
     Badge.objects.filter(claims.free(timezone.now()), pk=badge.pk).update(due_at=until, nudged_at=None, error=reason)
 
 
 def resume(organization: Organization) -> None:
-    """All badges of the organization that wait for a time to come are due now.  May be repeated."""
+    """The organization may be called again: its badges that the gate held back are due now.  May be repeated.
+
+    Others keep their time: a look-up that waits for the effect of a lost call, a time that Credly named.
+    """
     now = timezone.now()
-    Badge.objects.filter(template__organization=organization, due_at__gt=now).update(due_at=now)
+    Badge.objects.filter(template__organization=organization, due_at__gt=now, error__startswith=GATE_CLOSED).update(
+        due_at=now
+    )
+
+
+def soonest() -> Case:
+    """The time to write where a badge shall be worked on as soon as may be: now.
+
+    But where a call to Credly is out a look-up comes next, and that keeps its time, or comes when the call has surely had
+    its effect.  Sooner, Credly may not show what the call did, and a second badge might be issued.
+    """
+    now = timezone.now()
+    waits = When(credly_state__in=CALL_OUT, due_at__gt=now, then=Least(F("due_at"), Value(now + SURELY_EFFECTIVE)))
+    return Case(waits, default=Value(now))
 
 
 def belongs_to_another(credly_id: uuid.UUID, badge: Badge) -> bool:
@@ -202,14 +274,12 @@ def belongs_to_another(credly_id: uuid.UUID, badge: Badge) -> bool:
 def redrive(badge: Badge) -> bool:
     """Try a `failed` badge again; Credly is looked at first where it may hold it.  May be repeated.
 
+    One that was set aside without a result counts as such: nobody knows what its last call did.
+
     Says whether there was anything to try: a revoked badge that Credly never held needs nothing, and one of which
     another cycle is live has to wait for that.
     """
-    again = {
-        (Standing.AWARDED, False): CredlyState.NONE,
-        (Standing.AWARDED, True): CredlyState.ISSUING,
-        (Standing.REVOKED, True): CredlyState.REVOKING,
-    }.get((Standing(badge.standing), badge.credly_id is not None))
+    again = _state_again(badge)
     if again is None:
         return False
     failed = Badge.objects.filter(
@@ -217,9 +287,19 @@ def redrive(badge: Badge) -> bool:
     )
     try:
         with transaction.atomic():
-            return bool(failed.update(credly_state=again, due_at=timezone.now(), attempts=0))
+            return bool(failed.update(credly_state=again, due_at=timezone.now(), attempts=0, taken_up=0, traceback=""))
     except IntegrityError:
         return False
+
+
+def _state_again(badge: Badge) -> CredlyState | None:
+    """The state in which a failed badge is tried again; None if nothing is to be tried."""
+    may_be_held = badge.credly_id is not None or badge.taken_up > 0
+    if badge.standing == Standing.REVOKED and badge.credly_id is not None:
+        return CredlyState.REVOKING
+    if may_be_held:
+        return CredlyState.ISSUING
+    return CredlyState.NONE if badge.standing == Standing.AWARDED else None
 
 
 def named_due(limit: int) -> list[int]:
@@ -232,13 +312,22 @@ def _key(badge: Badge) -> tuple[Standing, CredlyState]:
     return Standing(badge.standing), CredlyState(badge.credly_state)
 
 
-def _claim_ends(standing: str, *, due_at: datetime | None = None, error: str = "") -> dict[str, Any]:
-    """The columns of a claim's end: due at `due_at`, or at once if the standing changed while the call was out."""
+def _claim_ends(
+    standing: str, *, due_at: datetime | None = None, if_changed: datetime | None = None, error: str = ""
+) -> dict[str, Any]:
+    """The columns of a claim's end with a result.
+
+    Args:
+        standing: what it was when the claim was taken.
+        due_at: when the badge is due; None if nothing is to be done.
+        if_changed: when it is due if the standing changed while the call was out; without it, at once.
+        error: for the operator.
+    """
     due = Case(
         When(standing=standing, then=Value(due_at, output_field=DateTimeField(null=True))),
-        default=Value(timezone.now()),
+        default=Value(if_changed or timezone.now()),
     )
-    return {"claim": None, "claimed_until": None, "error": error, "due_at": due}
+    return {**_UNCLAIMED, "taken_up": 0, "error": error, "traceback": "", "due_at": due}
 
 
 def _still_due(badge: Badge) -> list[int]:

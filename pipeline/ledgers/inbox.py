@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
@@ -12,20 +12,15 @@ from django.utils import timezone
 from pipeline.bus import catalogue
 from pipeline.bus.codec import DecodedMessage, UndecodableMessage
 from pipeline.ledgers import retirement
+from pipeline.ledgers.claims import MOST_TAKEN_UP
 from pipeline.ledgers.pseudonyms import as_stored
+from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Event, EventStatus
 
 logger = logging.getLogger(__name__)
 
 EVALUATED_WITHIN = timedelta(seconds=30)
 """An event that is still `received` after this was lost on its way and is sent to evaluation again."""
-
-MOST_ATTEMPTS = 5
-"""An event that fails this often is set aside as `failed`."""
-
-MOST_TAKEN_UP = 8
-"""An event that was taken up this often and never finished is set aside: it may be what kills its workers.  The rounds
-grow with its age, so this takes an hour; a backlog must not look like it."""
 
 LONGEST_WAIT = timedelta(hours=1)
 
@@ -140,21 +135,32 @@ def waiting(ids: Collection[uuid.UUID]) -> list[Event]:
 
 
 def take_up(event: uuid.UUID) -> bool:
-    """Count that an event is worked on by itself, before the work: should the worker die, this remains.
+    """Count that work on an event begins, in a transaction of its own: should the worker die, this remains.
 
-    Says whether to go on; one that was taken up too often is `failed`.  May be repeated, each time counts.
+    Says whether to go on; one that was taken up too often without coming to an end is `failed`.  Each time counts.  An
+    event that only waits, however long, is not taken up.
     """
     received = Event.objects.filter(pk=event, status=EventStatus.RECEIVED)
-    if received.filter(attempts__lt=MOST_TAKEN_UP).update(attempts=F("attempts") + 1):
+    soon = timezone.now() + EVALUATED_WITHIN
+    if received.filter(attempts__lt=MOST_TAKEN_UP).update(attempts=F("attempts") + 1, due_at=soon):
         return True
     given_up = received.update(
         status=EventStatus.FAILED,
         due_at=None,
-        error=f"Taken up {MOST_TAKEN_UP} times and never finished: its worker may have died of it each time.",
+        error=f"Taken up {MOST_TAKEN_UP} times and never finished: its worker died of it, or was killed, each time.",
     )
     if given_up:
         logger.error("Event %s was taken up %s times and never finished; set aside as failed", event, MOST_TAKEN_UP)
     return False
+
+
+def put_down(event: uuid.UUID) -> None:
+    """The work on an event that was taken up is over, and it goes on or waits through no fault of its own: uncount it."""
+    received = Event.objects.filter(pk=event, status=EventStatus.RECEIVED, attempts__gt=0)
+    received_at = received.values_list("received_at", flat=True).first()
+    if received_at is not None:
+        now = timezone.now()
+        received.update(attempts=F("attempts") - 1, due_at=now + _rest(received_at, now))
 
 
 def lock(event: uuid.UUID) -> Event | None:
@@ -165,26 +171,34 @@ def lock(event: uuid.UUID) -> Event | None:
 def finish(ids: Collection[uuid.UUID], status: EventStatus) -> None:
     """These events are `processed` or `ignored`.  Events that ended otherwise are left alone.  May be repeated."""
     if ids:
-        Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).update(status=status, due_at=None, error="")
+        Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).update(
+            status=status, due_at=None, error="", traceback=""
+        )
 
 
 def refuse(event: uuid.UUID, reason: str) -> None:
     """This event is `failed` for a reason that trying again would not change.  May be repeated."""
     Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(
-        status=EventStatus.FAILED, due_at=None, error=reason
+        status=EventStatus.FAILED, due_at=None, error=reason, traceback=""
     )
 
 
 def stumble(event: uuid.UUID, error: Exception) -> None:
-    """Working on this event raised: try again later, at the fifth time set it aside as `failed`.
+    """Working on this event raised: try again later, by itself; one that was taken up `MOST_TAKEN_UP` times is `failed`.
 
     The message of the error goes to the database only: it may quote the event's data, which logs must not hold.
     """
+    received = Event.objects.filter(pk=event, status=EventStatus.RECEIVED)
+    attempts = received.values_list("attempts", flat=True).first()
+    if attempts is None:
+        return
     name = type(error).__name__
-    reason = f"{name}: {error}"
-    Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(attempts=F("attempts") + 1, error=reason)
-    given_up = Event.objects.filter(pk=event, status=EventStatus.RECEIVED, attempts__gte=MOST_ATTEMPTS).update(
-        status=EventStatus.FAILED, due_at=None
+    given_up = attempts >= MOST_TAKEN_UP
+    received.update(
+        status=EventStatus.FAILED if given_up else EventStatus.RECEIVED,
+        due_at=None if given_up else timezone.now() + EVALUATED_WITHIN * 2**attempts,
+        error=f"{name}: {error}",
+        traceback=own_frames(error),
     )
     logger.error("Event %s: %s (%s)", event, name, "set aside as failed" if given_up else "to be tried again")
 
@@ -198,9 +212,13 @@ def due(limit: int) -> list[uuid.UUID]:
         .values_list("id", "received_at")[:limit]
     )
     for event, received_at in rows:
-        wait = min(max(now - received_at, EVALUATED_WITHIN), LONGEST_WAIT)
-        Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(due_at=now + wait)
+        Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(due_at=now + _rest(received_at, now))
     return [event for event, _ in rows]
+
+
+def _rest(received_at: datetime, now: datetime) -> timedelta:
+    """How long housekeeping leaves an event alone that waits: as long as it has waited, so a backlog is not nudged to death."""
+    return min(max(now - received_at, EVALUATED_WITHIN), LONGEST_WAIT)
 
 
 def redrive(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:

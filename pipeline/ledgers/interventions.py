@@ -5,7 +5,6 @@ The standing of a badge changes only under its learner's lock, as it does when e
 
 import enum
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Case, F, Q, Value, When
@@ -15,9 +14,6 @@ from pipeline import rules
 from pipeline.configuration import ruleset
 from pipeline.ledgers import badges, holdings
 from pipeline.models import Badge, BadgeHistory, CredlyState, Fulfillment, Learner, RevokedBy, Standing
-
-EFFECT_SHOWS_WITHIN = timedelta(seconds=60)
-"""A call to issue whose answer was lost has shown its effect at Credly after this: who looks sooner may miss it."""
 
 
 class Recheck(enum.Enum):
@@ -46,9 +42,9 @@ class Released:
 
 
 def retry(badge: Badge, actor: str) -> bool:
-    """Try a failed badge again, or one that waits for a later time at once.  May be repeated.
+    """Try a failed badge again, or one that waits for a later time as soon as may be (`holdings.soonest`).  May be repeated.
 
-    Says whether there was anything to try.  A lost answer to a call to issue is left alone for `EFFECT_SHOWS_WITHIN`.
+    Says whether there was anything to try: not for a look-up that comes within a minute anyway.
     """
     with transaction.atomic():
         failed = badge.credly_state == CredlyState.FAILED
@@ -62,15 +58,9 @@ def _due_now(badge: Badge) -> bool:
     now = timezone.now()
     return bool(
         Badge.objects.filter(Q(claimed_until=None) | Q(claimed_until__lte=now), pk=badge.pk, due_at__gt=now)
-        .exclude(pk__in=_answer_just_lost(badge, now))
-        .update(due_at=now, nudged_at=None)
+        .exclude(credly_state__in=holdings.CALL_OUT, due_at__lte=now + holdings.SURELY_EFFECTIVE)
+        .update(due_at=holdings.soonest(), nudged_at=None)
     )
-
-
-def _answer_just_lost(badge: Badge, now: datetime) -> list[int]:
-    since = now - EFFECT_SHOWS_WITHIN
-    lost = badge.credly_state == CredlyState.ISSUING and badge.history.filter(at__gt=since, actor="").exists()
-    return [badge.pk] if lost else []
 
 
 def revoke(badge: Badge, reason: str, actor: str) -> bool:
@@ -90,10 +80,10 @@ def revoke(badge: Badge, reason: str, actor: str) -> bool:
             revoked_by=RevokedBy.OPERATOR,
             revocation_reason=reason,
             credly_state=Case(
-                When(credly_state=CredlyState.FAILED, credly_id=None, then=Value(CredlyState.NONE)),
+                When(credly_state=CredlyState.FAILED, credly_id=None, taken_up=0, then=Value(CredlyState.NONE)),
                 default=F("credly_state"),
             ),
-            due_at=timezone.now(),
+            due_at=holdings.soonest(),
             attempts=0,
             error="",
         )
@@ -137,7 +127,8 @@ def _decide(learner: Learner, template_id: int) -> Released:
     if not rules.complete(template, fulfilled):
         return Released(Release.NOT_COMPLETE)
     newest = max(fulfilled.values(), key=lambda decision: (decision.time, decision.event))
-    changed = badges.follow(learner, newest.event, [replace(template, reaward=True)], {template_id: decided})
+    again = replace(template, reaward=True)
+    changed = badges.follow(learner, newest.event, [again], {template_id: decided}, news={template_id})
     return Released(Release.AWARDED, changed)
 
 

@@ -1,5 +1,6 @@
 """The outbox: signals that tell what became of badges, to be put on the event bus."""
 
+import logging
 import uuid
 from collections.abc import Collection
 from datetime import timedelta
@@ -9,10 +10,15 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from pipeline.ledgers import claims, retirement
+from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Badge, Signal, SignalState
+
+logger = logging.getLogger(__name__)
 
 AWARDED = "org.openedx.learning.badge.awarded.v1"
 REVOKED = "org.openedx.learning.badge.revoked.v1"
+
+_CLAIM_ENDS: dict[str, Any] = {"claim": None, "claimed_until": None, "taken_up": 0, "error": "", "traceback": ""}
 
 LONGEST_WAIT = timedelta(seconds=60)
 """Between attempts: the bus is ours, so nobody is spared by a longer wait."""
@@ -52,10 +58,14 @@ def _payload(badge: Badge) -> dict[str, Any]:
 def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
     """Claim a signal that may be sent now: it is due, and none about the same learner and template is before it.
 
-    About a retired learner it goes out under the pseudonym, even if its writer had not heard of the retirement.
+    About a retired learner it goes out under the pseudonym, even if its writer had not heard of the retirement.  One that was
+    taken up too often without a result is `failed`.
     """
     signal = Signal.objects.select_related("badge__learner").filter(pk=pk, state=SignalState.PENDING).first()
     if signal is None or _pending_of_same(signal).filter(pk__lt=pk).exists():
+        return None
+    if signal.taken_up >= claims.MOST_TAKEN_UP:
+        _give_up(signal)
         return None
     token = claims.take(signal, state=(SignalState.PENDING, SignalState.PENDING))
     if token and signal.badge.learner.retired_at:
@@ -63,15 +73,20 @@ def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
     return (signal, token) if token else None
 
 
+def _give_up(signal: Signal) -> None:
+    reason = f"Taken up {signal.taken_up} times without a result: its worker died of it, or was killed, each time."
+    mine = Signal.objects.filter(claims.free(timezone.now()), pk=signal.pk, taken_up=signal.taken_up)
+    if mine.update(state=SignalState.FAILED, claim=None, claimed_until=None, due_at=None, error=reason):
+        logger.error("Signal %s was taken up %s times without a result; failed", signal.uuid, signal.taken_up)
+
+
 def sent(signal: Signal, token: uuid.UUID, topics: Collection[str]) -> list[int]:
     """The bus has the signal (or no topic wants it).  Returns the next one that waited for it.  May be repeated."""
     Signal.objects.filter(pk=signal.pk, claim=token).update(
         state=SignalState.SENT if topics else SignalState.DISABLED,
         sent_at=timezone.now() if topics else None,
-        claim=None,
-        claimed_until=None,
         due_at=None,
-        error="",
+        **_CLAIM_ENDS,
     )
     return _next(signal)
 
@@ -80,14 +95,15 @@ def postpone(signal: Signal, token: uuid.UUID, reason: str) -> None:
     """The bus did not take the signal: try again later, and never give up.  May be repeated."""
     wait = min(claims.wait(signal.attempts + 1), LONGEST_WAIT)
     Signal.objects.filter(pk=signal.pk, claim=token).update(
-        claim=None, claimed_until=None, due_at=timezone.now() + wait, error=reason
+        due_at=timezone.now() + wait, **_CLAIM_ENDS | {"error": reason}
     )
 
 
-def fail(signal: Signal, token: uuid.UUID, reason: str) -> list[int]:
+def fail(signal: Signal, token: uuid.UUID, error: Exception) -> list[int]:
     """The signal can't be put on any bus as it is.  Returns the next one that waited for it.  May be repeated."""
+    failure = {"error": f"{type(error).__name__}: {error}", "traceback": own_frames(error)}
     Signal.objects.filter(pk=signal.pk, claim=token).update(
-        state=SignalState.FAILED, claim=None, claimed_until=None, due_at=None, error=reason
+        state=SignalState.FAILED, due_at=None, **_CLAIM_ENDS | failure
     )
     return _next(signal)
 
@@ -113,6 +129,6 @@ def redrive(signal: Signal) -> bool:
         return False
     return bool(
         Signal.objects.filter(pk=signal.pk, state=SignalState.FAILED).update(
-            state=SignalState.PENDING, due_at=timezone.now(), attempts=0
+            state=SignalState.PENDING, due_at=timezone.now(), attempts=0, taken_up=0, traceback=""
         )
     )

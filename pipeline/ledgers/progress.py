@@ -1,7 +1,8 @@
 """Progress: what the newest events decided about each requirement, for each learner."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline import rules
 from pipeline.configuration.ruleset import Compiled
@@ -11,10 +12,16 @@ Decisions = dict[int, rules.Decision]
 """The deciding event by requirement id."""
 
 
-def record(
-    learner: Learner, event: Event, matches: Sequence[rules.Match], configuration: Compiled
-) -> dict[int, Decisions]:
-    """Write what an event does to a learner's progress; returns all decisions by template id.  May be repeated.
+@dataclass(frozen=True)
+class Recorded:
+    """All decisions by template id, and the ids of the templates of which this event changed one."""
+
+    decisions: Mapping[int, Decisions]
+    changed: frozenset[int]
+
+
+def record(learner: Learner, event: Event, matches: Sequence[rules.Match], configuration: Compiled) -> Recorded:
+    """Write what an event does to a learner's progress.  May be repeated: then it changes nothing.
 
     The caller holds the learner's lock.
 
@@ -53,7 +60,7 @@ def record(
     template_of = {row.pk: template for template, row in progress.items()}
     for (progress_id, requirement), fulfillment in (stored | changed).items():
         decisions[template_of[progress_id]][requirement] = _decision(fulfillment)
-    return decisions
+    return Recorded(decisions, frozenset(template_of[progress_id] for progress_id, _ in changed))
 
 
 def _write(changed: dict[tuple[int, int], Fulfillment], stored: dict[tuple[int, int], Fulfillment]) -> None:

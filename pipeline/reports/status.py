@@ -11,12 +11,15 @@ from redis.exceptions import RedisError
 
 from pipeline.bus.positions import unread
 from pipeline.configuration import keys
+from pipeline.ledgers import gaps
 from pipeline.models import (
     Badge,
     ConsumerGroup,
     CredlyState,
+    Discrepancy,
     Event,
     EventStatus,
+    Gap,
     Organization,
     Signal,
     SignalState,
@@ -30,8 +33,9 @@ def pipeline_status() -> dict[str, Any]:
     """Counts by state at every stage; the contract's section 4 names the keys.
 
     `bus.unread` is what our consumer groups have not stored yet, None while the bus can't be asked; then `idle`, which
-    says that nothing waits at any stage, is false.  `keys_expiring` has the API keys that expire within 30 days, with
-    negative `days` those that have.
+    says that nothing waits at any stage, is false.  `bus.gaps` has the unsettled gaps, `messages` being None where the bus
+    can't tell how many were lost.  `keys_expiring` has the API keys that expire within 30 days, with
+    negative `days` those that have.  `discrepancies` are differences to Credly whose repair is not queued.
     """
     # Down the way of an event: what moves on while we read is then seen at a later stage, and never at none.
     before = _unread()
@@ -54,11 +58,12 @@ def pipeline_status() -> dict[str, Any]:
         "badges": badges,
         "credly": credly,
         "signals": signals,
-        "bus": {"unread": waiting},
+        "bus": {"unread": waiting, "gaps": [_gap(gap) for gap in gaps.unsettled()]},
         "keys_refused": [
             _refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)
         ],
         "keys_expiring": [_expiring(key) for key in keys.expiring()],
+        "discrepancies": Discrepancy.objects.filter(repair_queued_at=None).count(),
         "oldest_waiting": _oldest_waiting(),
         "idle": waiting == 0 and not any((events["received"], credly["pending"], signals["pending"])),
     }
@@ -80,6 +85,17 @@ def _unread() -> int | None:
         return sum(min(unread(topic, group) for group in groups) for topic, groups in by_topic.items())
     except RedisError:
         return None
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {
+        "topic": gap.topic,
+        "group": gap.group,
+        "messages": gap.messages,
+        "from": _text(gap.lost_from),
+        "until": _text(gap.lost_until),
+        "found": _text(gap.found_at),
+    }
 
 
 def _refused(organization: Organization) -> dict[str, str]:

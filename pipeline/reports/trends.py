@@ -49,9 +49,9 @@ class _UtcDay(TruncDate):
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
-    ) -> tuple[str, list[str | int] | tuple[str | int, ...]]:
+    ) -> tuple[str, tuple[str | int, ...]]:
         text, parameters = compiler.compile(self.lhs)
-        return f"substr({text}, 1, 10)", parameters
+        return f"substr({text}, 1, 10)", tuple(parameters)
 
 
 def _last(number: int) -> list[date]:

@@ -10,6 +10,7 @@ from pipeline.stages.issue import issue
 from pipeline.stages.persist import persist
 from pipeline.stages.purge import purge
 from pipeline.stages.recheck import recheck
+from pipeline.stages.reconcile import reconcile
 from pipeline.stages.sync import note_key, organizations_to_sync, sync
 from pipeline.stages.webhook import webhook
 
@@ -24,6 +25,7 @@ __all__ = [
     "persist",
     "purge",
     "recheck",
+    "reconcile",
     "sync",
     "webhook",
 ]

@@ -18,7 +18,7 @@ from openedx_events.event_bus import EventBusConsumer
 from pipeline import nudges
 from pipeline.bus.codec import decode
 from pipeline.bus.streams import Entry, StreamReader
-from pipeline.ledgers import inbox
+from pipeline.ledgers import gaps, inbox
 from pipeline.models import ConsumerGroup
 from pipeline.switch import require_badges_enabled
 
@@ -74,7 +74,13 @@ class InboxConsumer(EventBusConsumer):
         require_badges_enabled()
         self._check_arguments()
         self._stop_on_signals()
-        reader = StreamReader(self.topic, self.group_id, self.consumer_name, claim_idle_ms=self.claim_idle_ms)
+        reader = StreamReader(
+            self.topic,
+            self.group_id,
+            self.consumer_name,
+            claim_idle_ms=self.claim_idle_ms,
+            on_gap=lambda gap: gaps.record(gap, self.topic),
+        )
         self._until_stopped(lambda: self._enroll(reader), once=True)
         if not self._stopping.is_set():
             logger.info("Consumer %s of group %s reads %s", self.consumer_name, self.group_id, reader.stream)
@@ -131,7 +137,8 @@ class InboxConsumer(EventBusConsumer):
     def _consume_batch(self, reader: StreamReader) -> None:
         """Store one read's messages, send the new ones to evaluation, and only then acknowledge them.
 
-        May be repeated, and is after a crash between any two of these: known messages fall away.
+        Messages that the bus removed before they were read are recorded as a gap before anything after them is read.  May be
+        repeated, and is after a crash between any two of these: known messages fall away.
         """
         entries = reader.read(BATCH)
         if entries:

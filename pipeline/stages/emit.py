@@ -26,7 +26,7 @@ def emit(signal_id: int) -> list[int]:
         outbox.postpone(signal, token, str(error))
         return []
     except Exception as error:  # noqa: BLE001 - what can't be written as an event would not get better by trying again
-        return outbox.fail(signal, token, f"{type(error).__name__}: {error}")
+        return outbox.fail(signal, token, error)
     return outbox.sent(signal, token, topics)
 
 

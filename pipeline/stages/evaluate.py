@@ -22,14 +22,15 @@ class Refused(Exception):
 def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     """Evaluate received events; returns the ids of those to persist.  May be repeated.
 
-    1. An event that comes alone (as housekeeping sends them) is counted as taken up; one that killed too many workers goes
-       no further.
+    1. An event that comes alone (as housekeeping sends them) is counted as taken up for as long as this lasts; one that
+       killed too many workers goes no further.
     2. Read the events that still wait, and the ruleset of now.
     3. Match each by itself: one that raises is counted against that event alone.
     4. Those of a type nobody subscribed to or that match nothing are `ignored`, those that can't take part are `failed`
        with the reason.
     """
-    if len(events) == 1 and not inbox.take_up(events[0]):
+    alone = len(events) == 1
+    if alone and not inbox.take_up(events[0]):
         return []
     configuration = ruleset.current()
     subscribed = catalogue.badge_event_types()
@@ -49,6 +50,8 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
         except Exception as error:  # noqa: BLE001 - one bad event must not hold back its neighbours
             inbox.stumble(event.id, error)
     inbox.finish(ignored, EventStatus.IGNORED)
+    if alone and matching:
+        inbox.put_down(events[0])
     return matching
 
 

@@ -4,7 +4,6 @@ Calling it twice, late or out of order is harmless: it reads the badge, compares
 inside a transaction, and what is about to be called is in the database before the call goes out.
 """
 
-import logging
 from datetime import timedelta
 from typing import assert_never
 from uuid import UUID
@@ -32,18 +31,14 @@ from pipeline.ledgers import claims, holdings
 from pipeline.ledgers.holdings import Claim, Done, Step
 from pipeline.models import Badge, CredlyState, Learner
 
-logger = logging.getLogger(__name__)
-
 LATE_EFFECT = timedelta(seconds=10)
 """How long after a call without answer its effect may still appear at Credly: as long as we waited for the answer."""
-
-SURELY_EFFECTIVE = timedelta(seconds=60)
-"""After this a call whose answer never came has had its effect or never will.  Nobody looks again after a cancellation."""
 
 EARLIER_CYCLE_WAIT = timedelta(seconds=10)
 SHOWN_WITHIN = timedelta(seconds=30)
 """After this we look once more for a badge that Credly calls a duplicate but does not show."""
 
+LOOKS_AGAIN = "Credly holds nothing yet; looks once more."
 NOT_SHOWN = "; but it shows no such badge."
 
 FORBIDDEN = 403
@@ -56,7 +51,7 @@ def issue(badge_id: int) -> Done:
     """Take one step towards the badge's standing at Credly.  Returns what follows.  May be repeated.
 
     1. Leave alone what is not due; hold back what must not be called for now.
-    2. Claim the badge, noting that a call is out.
+    2. Claim the badge, noting that a call is out; one that killed too many workers is set aside.
     3. Call Credly; refuse what can't be issued without asking, but not without the look-up that a lost answer needs.
     4. Record the result, with the signal that tells it, or when to try again.
 
@@ -70,7 +65,7 @@ def issue(badge_id: int) -> Done:
     try:
         client = organizations.client(organization)
     except organizations.KeyMissing as missing:
-        holdings.hold_back(badge, organizations.close(organization, str(missing)), str(missing))
+        holdings.hold_back(badge, organizations.close(organization, str(missing)), f"{holdings.GATE_CLOSED} {missing}")
         return Done()
     claim = holdings.claim(badge)
     return _take_step(client, claim) if claim else Done()
@@ -82,8 +77,7 @@ def _take_step(client: CredlyClient, claim: Claim) -> Done:
     except (DatabaseError, InterfaceError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a badge causes must show in its row, and not for ever at once
-        logger.error("Badge %s: %s; to be tried again", claim.badge.uuid, type(error).__name__)
-        return holdings.postponed(claim, holdings.WHILE[claim.step], f"{type(error).__name__} on our side.")
+        return holdings.stumbled(claim, error)
 
 
 def _must_wait(badge: Badge) -> bool:
@@ -93,7 +87,8 @@ def _must_wait(badge: Badge) -> bool:
         return True
     closed_until = organizations.closed_until(badge.template.organization)
     if closed_until:
-        holdings.hold_back(badge, closed_until, "The organization has no working API key.")
+        reason = f"{holdings.GATE_CLOSED} the organization has no working API key."
+        holdings.hold_back(badge, closed_until, reason)
     return closed_until is not None
 
 
@@ -151,9 +146,9 @@ def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
         return _not_seen(client, claim, found)
     if found.value:
         return _held(claim, found.value, "found")
-    if claim.badge.attempts == 0:
-        again = timezone.now() + SURELY_EFFECTIVE
-        return holdings.postponed(claim, CredlyState.ISSUING, "Credly holds nothing yet; looks once more.", again)
+    if claim.badge.error != LOOKS_AGAIN:  # nobody looks again after a cancellation
+        again = timezone.now() + holdings.SURELY_EFFECTIVE
+        return holdings.postponed(claim, CredlyState.ISSUING, LOOKS_AGAIN, again)
     return holdings.cancelled(claim)
 
 
@@ -311,7 +306,8 @@ def _not_authorized(client: CredlyClient, claim: Claim, refusal: Unauthorized, b
         _key_works(claim)
         return done
     next_probe = organizations.close(claim.badge.template.organization, refusal.message)
-    return holdings.postponed(claim, before, f"Credly refuses the organization's key: {refusal.message}", next_probe)
+    reason = f"{holdings.GATE_CLOSED} it refuses the organization's key: {refusal.message}"
+    return holdings.postponed(claim, before, reason, next_probe)
 
 
 def _request(badge: Badge) -> IssueRequest:

@@ -20,10 +20,11 @@ MOST_REPLACEMENTS = 10
 
 @dataclass(frozen=True)
 class Seen:
-    """What Credly says is taken over, or tells nothing new: in words, with what follows."""
+    """What Credly says is taken over (`is_news`, and the badge's history tells it), or tells nothing new."""
 
     words: str
     done: Done = field(default_factory=Done)
+    is_news: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,32 +94,33 @@ def _gone(badge: Badge, how: str, source: str, actor: str) -> Seen | Unsettled:
     if badge.credly_state == CredlyState.ISSUING:
         return Unsettled("Our own call to issue the badge is not answered yet.")
     if badge.credly_state in (CredlyState.NONE, CredlyState.REVOKED):
-        return Seen(f"{badge}: {how}, as it is here.")
+        return Seen(f"{how}, as it is here.")
     done = observations.gone(badge, how, source, actor)
-    return Seen(f"{badge}: {how}.", done) if done.signals else _changed_meanwhile()
+    return Seen(f"{how}.", done, is_news=True) if done.signals else _changed_meanwhile()
 
 
 def _held(badge: Badge, issued: IssuedBadge, source: str, actor: str) -> Seen | Unsettled:
     if badge.credly_state in (CredlyState.ISSUING, CredlyState.REVOKING):
         return Unsettled("Our own call about the badge is not answered yet.")
     if issued.state not in observations.HELD:
-        return Seen(f"{badge}: {issued.state} at Credly, which tells us nothing.")
+        return Seen(f"{issued.state} at Credly, which tells us nothing.")
     state = CredlyState(issued.state)
     if badge.credly_state not in observations.HELD:
-        return Seen(f"{badge}: {state} at Credly; it stays {badge.credly_state} here.")
+        return Seen(f"{state} at Credly; it stays {badge.credly_state} here.")
     if issued.id != badge.credly_id:
         return _replaced(badge, issued.id, state, source, actor)
     if badge.credly_state == state:
-        return Seen(f"{badge}: {state} at Credly, as it is here.")
+        return Seen(f"{state} at Credly, as it is here.")
     news = observations.held(badge, state, source, actor)
-    return Seen(f"{badge}: {state} at Credly.") if news else _changed_meanwhile()
+    return Seen(f"{state} at Credly.", is_news=True) if news else _changed_meanwhile()
 
 
 def _replaced(badge: Badge, credly_id: UUID, state: CredlyState, source: str, actor: str) -> Seen | Unsettled:
     if holdings.belongs_to_another(credly_id, badge):
-        return Seen(f"{badge}: replaced at Credly by {credly_id}, which is another badge of ours.")
+        return Seen(f"replaced at Credly by {credly_id}, which is another badge of ours.")
     news = observations.replaced(badge, credly_id, state, source, actor)
-    return Seen(f"{badge}: replaced at Credly by {credly_id}, {state}.") if news else _changed_meanwhile()
+    words = f"replaced at Credly by {credly_id}, {state}."
+    return Seen(words, is_news=True) if news else _changed_meanwhile()
 
 
 def _changed_meanwhile() -> Unsettled:

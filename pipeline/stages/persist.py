@@ -1,8 +1,9 @@
 """persist: write an event into its learner's progress, and let the badges follow."""
 
 import uuid
+from contextlib import suppress
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
 from pipeline.bus import catalogue
 from pipeline.configuration import ruleset
@@ -13,21 +14,27 @@ from pipeline.models import Event, EventStatus
 def persist(event_id: uuid.UUID) -> list[int]:
     """Persist one event; returns the ids of the badges it changed.  May be repeated: an event counts once.
 
-    All in one transaction, so that a worker killed anywhere leaves the event as it was:
+    1. Count it as taken up: one that killed too many workers goes no further.
 
-    1. Lock the event; one that is persisted already is left alone.
-    2. Match it against the ruleset of now.
-    3. Update and lock the learner, write progress, bring the badges in line with it.
-    4. Mark the event `processed` (`ignored`, if the configuration changed and nothing matches any more).
+    The rest in one transaction, so that a worker killed anywhere leaves the event as it was:
+
+    2. Lock the event; one that is persisted already is left alone.
+    3. Match it against the ruleset of now.
+    4. Update and lock the learner, write progress, bring the badges in line with it.
+    5. Mark the event `processed` (`ignored`, if the configuration changed and nothing matches any more).
 
     Raises:
         OperationalError, InterfaceError: the database, not the event, is at fault; the event stays due.
     """
+    if not inbox.take_up(event_id):
+        return []
     try:
         with transaction.atomic():
             event = inbox.lock(event_id)
             return [] if event is None else _persist(event)
     except (OperationalError, InterfaceError):
+        with suppress(DatabaseError, InterfaceError):
+            inbox.put_down(event_id)
         raise
     except Exception as error:  # noqa: BLE001 - whatever an event causes is counted against it, and it is set aside
         inbox.stumble(event_id, error)
@@ -42,7 +49,8 @@ def _persist(event: Event) -> list[int]:
         inbox.finish([event.id], EventStatus.IGNORED)
         return []
     learner = learners.update(user, event.time, event.id)
-    decisions = progress.record(learner, event, matches, configuration)
-    changed = badges.follow(learner, event.id, [match.template for match in matches], decisions)
+    recorded = progress.record(learner, event, matches, configuration)
+    templates = [match.template for match in matches]
+    changed = badges.follow(learner, event.id, templates, recorded.decisions, recorded.changed)
     inbox.finish([event.id], EventStatus.PROCESSED)
     return changed

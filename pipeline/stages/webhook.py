@@ -5,7 +5,7 @@ is now is read anew: so the order in which webhooks come and how often does not 
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -137,7 +137,8 @@ def _about_badge(client: CredlyClient, organization: Organization, event: Credly
     some_are_being_issued = ours.filter(credly_state=CredlyState.ISSUING).exists()
     badge = ours.filter(credly_id=event.badge_id).first()
     if badge is not None:
-        return observe(client, badge, SOURCE)
+        seen = observe(client, badge, SOURCE)
+        return replace(seen, words=f"{badge}: {seen.words}") if isinstance(seen, Seen) else seen
     if some_are_being_issued:
         issued = client.badge(event.badge_id)
         if isinstance(issued, Confirmed) and _may_become_ours(issued.value):

@@ -3,22 +3,12 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client
 
 from tests.credly.emulated_credly import EmulatedCredly
+from tests.staff import client_of
 from tests.stages.conftest import Site, call_credly_at, make_site
-
-
-def client_of(name: str, **fields: Any) -> Client:
-    """A browser in which a member of staff is logged in."""
-    user = User.objects.create_user(name, f"{name}@staff.example", is_staff=True, **fields)
-    if group := Group.objects.filter(name=f"Badge {name}s").first():
-        user.groups.add(group)
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture(autouse=True)

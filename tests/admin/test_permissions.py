@@ -17,9 +17,11 @@ from django.forms import PasswordInput
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 
 from pipeline.models import (
     Badge,
+    Discrepancy,
     Event,
     Learner,
     Organization,
@@ -30,19 +32,19 @@ from pipeline.models import (
     Template,
     Webhook,
 )
-from tests.admin.conftest import client_of
 from tests.ledgers.builders import badge, deliver, held_badge, lms_learner, passes, received
+from tests.staff import client_of
 from tests.stages.conftest import Site
 
 CONFIGURATION = (Organization, Template, Requirement, Penalty)
-LEDGERS = (Learner, Progress, Badge, Event, Signal, Webhook)
+LEDGERS = (Learner, Progress, Badge, Event, Signal, Webhook, Discrepancy)
 OURS = (*CONFIGURATION, *LEDGERS)
 STAFF = (User, Group)
 
-every_model = pytest.mark.parametrize("model", (*OURS, *STAFF), ids=lambda model: model._meta.model_name)
+every_model = pytest.mark.parametrize("model", [*OURS, *STAFF], ids=lambda model: model._meta.model_name)
 every_model_of_ours = pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.model_name)
 
-CONFIRMATION = {"post": "yes", "confirm": "on", "reason": "because", "index": "0", "_save": "Save"}
+CONFIRMATION = {"post": "yes", "confirm": "on", "reason": "because", "index": "0"}
 """What a confirmed form sends, of whatever page."""
 
 
@@ -51,7 +53,15 @@ def rows(site: Site) -> dict[type[Model], Model]:
     """One row of every model that has pages; of users a superuser.  Beside them some that actions would change."""
     User.objects.create_user("owner", is_staff=True, is_superuser=True)
     deliver(passes(lms_learner(), 1))
-    held_badge(template=site.template)
+    held = held_badge(template=site.template)
+    Discrepancy.objects.create(
+        organization=site.organization,
+        kind="different",
+        badge=held,
+        template=site.template,
+        credly_id=held.credly_id,
+        found_at=timezone.now(),
+    )
     badge(template=site.template, credly_state="failed", due_at=None)
     Event.objects.filter(pk__in=received(passes(lms_learner(), 2))).update(status="failed")
     Signal.objects.update(state="failed", due_at=None)

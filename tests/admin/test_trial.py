@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from pipeline.lms.events import CCX_PASSING, PASSING, LmsEvent
 from pipeline.models import Event, Learner, RequirementRule, Template
-from tests.admin.conftest import client_of
 from tests.ledgers.builders import (
     DEMO,
     FAILED,
@@ -35,6 +34,7 @@ from tests.ledgers.builders import (
     requirement,
     template,
 )
+from tests.staff import client_of
 
 pytestmark = pytest.mark.django_db
 

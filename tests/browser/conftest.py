@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from pipeline.embedded.system import System
+from tests.browser.screens import WIDE, Screens
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -20,8 +21,6 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-WIDE = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
 PASSWORD = "only-for-this-run-4711"
 
 
@@ -84,9 +83,9 @@ def page(context: BrowserContext) -> Page:
     return page
 
 
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: to `docs/images` when asked to renew them (`make screenshots`), else to a folder of the run."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
+@pytest.fixture
+def screens(page: Page, tmp_path: Path) -> Screens:
+    """Pictures go to `docs/images` when asked to renew them (`make screenshots`), else to a folder of the run."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Screens(page, folder)

@@ -61,6 +61,7 @@ def test_issue_posts_the_required_fields_and_reads_the_badge(server, client):
                 issuer_earner_id="lms-4711",
                 issued_at="2026-02-03T08:15:00.000Z",
                 replacement_badge_id=None,
+                replaces_badge_id=str(EVENT),
                 unheard_of={"field": 1},
             ),
             201,
@@ -77,6 +78,7 @@ def test_issue_posts_the_required_fields_and_reads_the_badge(server, client):
             "lms-4711",
             datetime(2026, 2, 3, 8, 15, tzinfo=UTC),
             None,
+            EVENT,
         )
     )
     sent = server.requests[0]
@@ -282,6 +284,17 @@ def test_events_are_listed_over_all_pages(server, client):
     outcome = client.events()
     assert ids(outcome) == [1, 2]
     assert [request.path for request in server.requests] == [f"{HOME}/events"] * 2
+
+
+@pytest.mark.parametrize(("call", "listing"), [("badge_page", "badges"), ("event_page", "events")])
+def test_one_page_of_all_badges_or_events_is_one_call(server, client, call, listing):
+    item = numbered(1, state="revoked") if listing == "badges" else event()
+    server.replies = [data([item], total_pages=9)]
+    outcome = getattr(client, call)(7)
+    assert isinstance(outcome, Confirmed)
+    assert (len(outcome.value.items), outcome.value.total_pages) == (1, 9)
+    [request] = server.requests
+    assert (request.path, request.query["page"], "filter" in request.query) == (f"{HOME}/{listing}", "7", False)
 
 
 def test_text_that_a_database_refuses_is_cleaned(server, client):

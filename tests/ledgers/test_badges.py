@@ -1,10 +1,13 @@
 """Badges follow progress: opened, cancelled, restored, revoked, and opened again in the next cycle."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from pipeline import rules
+from pipeline import rules, stages
+from pipeline.ledgers import holdings, inbox
 from pipeline.models import Badge, CredlyState, Standing
 from tests.ledgers.builders import (
     DEMO,
@@ -12,6 +15,7 @@ from tests.ledgers.builders import (
     PASSED,
     at,
     badge,
+    claimed,
     course,
     course_template,
     deliver,
@@ -180,3 +184,58 @@ def test_without_that_rule_the_order_would_decide(monkeypatch):
     late = lms_learner()
     deliver(fails(late, 2), passes(late, 1))
     assert only_badge().standing == Standing.AWARDED
+
+
+def answer_lost(row: Badge) -> None:
+    """Credly was asked to issue it and gave no answer: what it did may show only later."""
+    until = timezone.now() + timedelta(seconds=10)
+    holdings.postponed(claimed(row), CredlyState.ISSUING, "no answer", until)
+
+
+@pytest.mark.parametrize("minds", [1, 2], ids=["revoked", "revoked and restored"])
+def test_no_event_brings_a_look_up_forward_that_waits_for_the_effect_of_a_lost_call(minds):
+    """Sooner, Credly might not show the badge, and where the template allows duplicates a second one would be issued."""
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    answer_lost(only_badge())
+    waits_until = only_badge().due_at
+    deliver(*[fails(who, 2), passes(who, 3)][:minds])
+    assert only_badge().due_at == waits_until
+
+
+def revocation_refused(who) -> Badge:
+    """The learner passed, failed, and passed while Credly was being asked to revoke; then Credly refused to."""
+    course_template(reaward=False)
+    deliver(passes(who, 1))
+    row = only_badge()
+    holdings.held(claimed(row), row.uuid, CredlyState.PENDING, "issued")
+    deliver(fails(who, 2))
+    claim = claimed(row)
+    deliver(passes(who, 3, id=row.uuid))
+    holdings.failed(claim, "Credly says: no.")
+    assert (only_badge().standing, only_badge().credly_state) == ("revoked", "failed")
+    return row
+
+
+def test_a_replayed_event_does_not_give_back_a_badge_that_credly_refused_to_revoke():
+    row = revocation_refused(lms_learner())
+    assert inbox.replay([row.uuid]) == [row.uuid]
+    assert stages.persist(row.uuid) == []
+    assert (only_badge().standing, only_badge().credly_state) == ("revoked", "failed")
+
+
+def test_a_newer_event_gives_back_a_badge_that_credly_refused_to_revoke():
+    who = lms_learner()
+    revocation_refused(who)
+    deliver(passes(who, 4))
+    assert (only_badge().standing, only_badge().credly_state) == ("awarded", "pending")
+
+
+def test_a_badge_that_was_set_aside_without_a_result_is_looked_up_when_it_is_restored():
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    Badge.objects.update(credly_state=CredlyState.FAILED, taken_up=4, due_at=None)
+    deliver(fails(who, 2), passes(who, 3))
+    assert (only_badge().standing, only_badge().credly_state) == ("awarded", "issuing")

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from pipeline.ledgers import holdings
+from pipeline.ledgers import claims, holdings
 from pipeline.ledgers.holdings import Step
 from pipeline.models import Badge, CredlyState, Organization, Standing
 from tests.ledgers.builders import badge, claimed, ended_claim, held_badge, make_due, signals
@@ -228,13 +228,30 @@ def test_a_badge_that_somebody_works_on_is_not_held_back():
 
 def test_when_a_key_works_again_all_waiting_badges_of_that_organization_are_due():
     hour = timezone.now() + timedelta(hours=1)
-    mine, other, settled = badge(due_at=hour), badge(due_at=hour), badge(due_at=None)
+    mine, other, settled = badge(), badge(), badge(due_at=None)
     settled.template.organization = mine.template.organization
     settled.template.save()
+    for row in (mine, other):
+        holdings.hold_back(row, hour, f"{holdings.GATE_CLOSED} its key is refused.")
     holdings.resume(mine.template.organization)
     assert reread(mine).due_at <= timezone.now()
     assert reread(other).due_at == hour
     assert reread(settled).due_at is None
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (CredlyState.ISSUING, "no answer"),
+        (CredlyState.REVOKING, "no answer"),
+        (CredlyState.NONE, "Credly asked for less."),
+    ],
+)
+def test_when_a_key_works_again_what_waits_for_another_reason_keeps_its_time(state, reason):
+    row, until = badge(), timezone.now() + timedelta(seconds=30)
+    holdings.postponed(claimed(row), state, reason, until)
+    holdings.resume(row.template.organization)
+    assert reread(row).due_at == until
 
 
 @pytest.mark.parametrize(
@@ -315,3 +332,82 @@ def test_every_step_and_its_result_is_in_the_history():
         ("issue", "to be tried again: no answer (ReadTimeout)"),
         ("look up, then issue", f"found: pending at Credly as {credly_id}"),
     ]
+
+
+def dies(row: Badge) -> None:
+    """A worker takes the badge up and dies."""
+    claimed(row)
+    ended_claim(row)
+
+
+def test_a_badge_that_is_taken_up_again_and_again_without_a_result_is_set_aside(caplog):
+    row = badge()
+    for _ in range(claims.MOST_TAKEN_UP):
+        dies(row)
+    make_due(row)
+    assert holdings.claim(holdings.due(row.pk)) is None
+    now = reread(row)
+    assert (now.credly_state, now.due_at, now.claim) == ("failed", None, None)
+    assert "without a result" in now.error
+    assert row.history.last().what == "set aside"
+    assert str(row.uuid) in caplog.text
+
+
+def test_any_result_starts_the_count_of_a_badge_anew():
+    row = badge()
+    for _ in range(3):
+        for _ in range(claims.MOST_TAKEN_UP - 1):
+            dies(row)
+        holdings.postponed(claimed(row), CredlyState.ISSUING, "Credly is away.")
+    assert (reread(row).credly_state, reread(row).taken_up) == ("issuing", 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "credly_id", "step"),
+    [
+        ("awarded", None, Step.LOOK_UP_THEN_ISSUE),
+        ("awarded", uuid4(), Step.LOOK_UP_THEN_ISSUE),
+        ("revoked", None, Step.LOOK_UP_THEN_CANCEL),
+        ("revoked", uuid4(), Step.LOOK_UP_THEN_REVOKE),
+    ],
+)
+def test_a_badge_that_was_set_aside_without_a_result_is_looked_up_before_anything_is_done(wanted, credly_id, step):
+    """Its worker may have died after the call was sent."""
+    row = badge(standing=wanted, credly_state="failed", credly_id=credly_id, due_at=None, taken_up=claims.MOST_TAKEN_UP)
+    assert holdings.redrive(row)
+    assert holdings.claim(holdings.due(row.pk)).step is step
+
+
+def test_a_badge_on_which_our_own_code_fails_is_set_aside_with_where_it_struck():
+    row = badge()
+    for _ in range(claims.MOST_TAKEN_UP):
+        claim = claimed(row)
+        assert reread(row).credly_state == "issuing"
+        try:
+            holdings.redrive(None)
+        except AttributeError as error:
+            holdings.stumbled(claim, error)
+    now = reread(row)
+    assert (now.credly_state, now.error, now.due_at) == ("failed", "AttributeError on our side.", None)
+    assert "pipeline/ledgers/holdings.py:" in now.traceback
+    assert holdings.redrive(now)
+    assert (reread(row).traceback, reread(row).taken_up) == ("", 0)
+
+
+@pytest.mark.parametrize("state", holdings.CALL_OUT)
+def test_a_look_up_after_a_lost_answer_keeps_its_time_though_the_rules_change_their_mind_meanwhile(state):
+    row, until = badge(), timezone.now() + timedelta(seconds=10)
+    claim = claimed(row)
+    Badge.objects.filter(pk=row.pk).update(standing="revoked")
+    holdings.postponed(claim, state, "no answer", until)
+    assert reread(row).due_at == until
+
+
+def test_what_shall_be_worked_on_soon_is_due_now_but_a_look_up_is_not_brought_forward_below_a_minute():
+    now = timezone.now()
+    plain, soon, late = (badge(due_at=now + timedelta(seconds=seconds)) for seconds in (600, 10, 600))
+    Badge.objects.filter(pk__in=[soon.pk, late.pk]).update(credly_state="issuing")
+    Badge.objects.update(due_at=holdings.soonest())
+    assert reread(plain).due_at <= timezone.now()
+    assert reread(soon).due_at == soon.due_at
+    assert timedelta(seconds=59) < reread(late).due_at - now < timedelta(seconds=61)

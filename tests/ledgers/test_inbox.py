@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from pipeline.bus.codec import UndecodableMessage
-from pipeline.ledgers import inbox
+from pipeline.ledgers import claims, inbox
 from pipeline.models import Event, EventStatus
 from tests.ledgers.builders import TOPIC, fails, lms_learner, message, passes, received, stored
 
@@ -117,16 +117,40 @@ def test_the_longer_an_event_waits_the_longer_it_rests_up_to_an_hour():
     assert timedelta(minutes=59) < rests[2] < timedelta(minutes=61)
 
 
-def test_an_event_that_fails_five_times_is_set_aside_with_the_reason():
+def raises(event, error: Exception | None = None) -> Event:
+    """Work on the event begins, and raises."""
+    assert inbox.take_up(event)
+    inbox.stumble(event, error or RuntimeError("boom"))
+    return Event.objects.get(pk=event)
+
+
+def test_an_event_that_fails_four_times_is_set_aside_with_the_reason():
     [event] = received(passes(DANA, 1))
-    for attempt in range(1, 5):
-        inbox.stumble(event, RuntimeError("boom"))
-        row = Event.objects.get(pk=event)
+    for attempt in range(1, 4):
+        row = raises(event)
         assert (row.status, row.attempts) == ("received", attempt)
         assert row.due_at is not None
-    inbox.stumble(event, RuntimeError("boom"))
-    row = Event.objects.get(pk=event)
-    assert (row.status, row.attempts, row.error, row.due_at) == ("failed", 5, "RuntimeError: boom", None)
+    row = raises(event)
+    assert (row.status, row.attempts, row.error, row.due_at) == ("failed", 4, "RuntimeError: boom", None)
+
+
+def test_an_event_that_raises_comes_again_later_each_time():
+    [event] = received(passes(DANA, 1))
+    rests = [raises(event).due_at - timezone.now() for _ in range(3)]
+    assert timedelta(seconds=30) < rests[0] < rests[1] < rests[2] < timedelta(minutes=10)
+
+
+def test_a_failure_is_kept_with_where_in_our_code_it_struck_and_no_value():
+    [event] = received(passes(DANA, 1))
+    try:
+        inbox.due(DANA.email)
+    except TypeError as error:
+        row = raises(event, error)
+    assert "pipeline/ledgers/inbox.py:" in row.traceback
+    assert row.traceback.endswith(" due")
+    assert DANA.email not in row.traceback
+    inbox.finish([event], EventStatus.PROCESSED)
+    assert Event.objects.get(pk=event).traceback == ""
 
 
 def test_the_log_of_a_failure_does_not_quote_the_error(caplog):
@@ -148,8 +172,8 @@ def test_what_has_ended_stays_as_it_ended():
 
 def test_a_failed_event_can_be_driven_again():
     [event] = received(passes(DANA, 1))
-    for _ in range(5):
-        inbox.stumble(event, RuntimeError("boom"))
+    for _ in range(4):
+        raises(event)
     assert inbox.waiting([event]) == []
     assert inbox.redrive([event]) == [event]
     assert inbox.redrive([event]) == []
@@ -170,10 +194,28 @@ def test_only_failed_events_that_could_be_read_can_be_driven_again():
 def test_an_event_that_is_taken_up_again_and_again_and_never_finished_is_set_aside():
     """As when it kills its worker each time: nobody is left to count what was raised."""
     [event] = received(passes(lms_learner(), 1))
-    taken = [inbox.take_up(event) for _ in range(inbox.MOST_TAKEN_UP)]
+    taken = [inbox.take_up(event) for _ in range(claims.MOST_TAKEN_UP)]
     assert all(taken)
     assert not inbox.take_up(event)
     assert Event.objects.get().status == "failed"
     assert "never finished" in Event.objects.get().error
     assert inbox.redrive([event]) == [event]
     assert inbox.take_up(event)
+
+
+def test_an_event_that_may_have_killed_its_worker_comes_again_soon_however_old_it_is():
+    [event] = received(passes(lms_learner(), 1))
+    Event.objects.update(received_at=timezone.now() - timedelta(days=3))
+    inbox.take_up(event)
+    assert Event.objects.get().due_at - timezone.now() <= inbox.EVALUATED_WITHIN
+
+
+def test_an_event_that_was_put_down_waits_as_one_that_was_never_taken_up():
+    [event] = received(passes(lms_learner(), 1))
+    Event.objects.update(received_at=timezone.now() - timedelta(minutes=10))
+    for _ in range(2 * claims.MOST_TAKEN_UP):
+        assert inbox.take_up(event)
+        inbox.put_down(event)
+    row = Event.objects.get()
+    assert (row.status, row.attempts) == ("received", 0)
+    assert row.due_at - timezone.now() > timedelta(minutes=9)

@@ -78,9 +78,10 @@ def test_a_badge_on_which_a_worker_is_at_work_is_not_retried():
 def test_a_lost_answer_gets_the_time_to_show_its_effect_before_it_is_retried():
     row = badge()
     holdings.postponed(claimed(row), CredlyState.ISSUING, "no answer", timezone.now() + timedelta(hours=1))
-    assert not interventions.retry(reread(row), WHO)
-    BadgeHistory.objects.update(at=timezone.now() - interventions.EFFECT_SHOWS_WITHIN)
     assert interventions.retry(reread(row), WHO)
+    wait = reread(row).due_at - timezone.now()
+    assert holdings.SURELY_EFFECTIVE - timedelta(seconds=10) < wait <= holdings.SURELY_EFFECTIVE
+    assert not interventions.retry(reread(row), WHO)
 
 
 def test_revoking_names_the_operator_and_the_reason_and_no_event_gives_the_badge_back():
@@ -209,3 +210,16 @@ def test_of_many_operators_at_once_one_revokes():
     row = held_badge()
     assert sorted(race(lambda: interventions.revoke(row, "By mistake.", WHO))) == [False] * 7 + [True]
     assert len(by_hand(row)) == 1
+
+
+def test_revoking_does_not_bring_forward_a_look_up_that_waits_for_the_effect_of_a_lost_call():
+    row, until = earned(), timezone.now() + timedelta(seconds=10)
+    holdings.postponed(claimed(row), CredlyState.ISSUING, "no answer", until)
+    assert interventions.revoke(row, "By mistake.", WHO)
+    assert reread(row).due_at == until
+
+
+def test_revoking_what_was_set_aside_without_a_result_looks_at_credly_first():
+    row = badge(credly_state="failed", taken_up=4, due_at=None)
+    interventions.revoke(row, "By mistake.", WHO)
+    assert holdings.claim(holdings.due(row.pk)).step is holdings.Step.LOOK_UP_THEN_CANCEL

@@ -166,4 +166,4 @@ def complete_again(row: Badge) -> None:
     template = ruleset.current().ruleset.template(row.template_id)
     [requirement] = row.template.requirements.values_list("pk", flat=True)
     decision = rules.Decision(timezone.now(), uuid4(), True)
-    follow(row.learner, uuid4(), [template], {row.template_id: {requirement: decision}})
+    follow(row.learner, uuid4(), [template], {row.template_id: {requirement: decision}}, {row.template_id})

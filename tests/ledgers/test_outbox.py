@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from pipeline.ledgers import outbox
+from pipeline.ledgers import claims, outbox
 from pipeline.models import Badge, Signal, SignalState, Standing
 from tests.ledgers.builders import badge, ended_claim, learner, make_due
 
@@ -89,7 +89,7 @@ def test_however_often_it_failed_a_signal_waits_a_minute_at_most(told):
 
 def test_a_signal_that_fits_no_bus_fails_with_the_reason(told):
     signal, token = outbox.claim(told.pk)
-    outbox.fail(signal, token, "KeyError: 'user'")
+    outbox.fail(signal, token, KeyError("user"))
     assert (reread(told).state, reread(told).error, reread(told).due_at) == ("failed", "KeyError: 'user'", None)
 
 
@@ -116,7 +116,7 @@ def test_the_signal_of_the_next_cycle_waits_for_those_of_the_earlier_one(told):
 def test_a_signal_that_failed_for_good_does_not_hold_back_the_next(told):
     [second] = outbox.write(told.badge, outbox.REVOKED)
     signal, token = outbox.claim(told.pk)
-    outbox.fail(signal, token, "unfit")
+    outbox.fail(signal, token, ValueError("unfit"))
     assert outbox.claim(second) is not None
 
 
@@ -131,6 +131,28 @@ def test_a_worker_that_lost_its_claim_changes_nothing(told):
     ended_claim(told)
     _, token = outbox.claim(told.pk)
     outbox.postpone(signal, uuid4(), "late")
-    outbox.fail(signal, uuid4(), "late")
+    outbox.fail(signal, uuid4(), ValueError("late"))
     now = reread(told)
     assert (now.state, now.claim, now.error) == (SignalState.PENDING, token, "")
+
+
+def test_a_signal_that_is_taken_up_again_and_again_without_a_result_fails_and_holds_back_no_other(told):
+    """As when it kills its worker each time."""
+    [second] = outbox.write(told.badge, outbox.REVOKED)
+    for _ in range(claims.MOST_TAKEN_UP):
+        assert outbox.claim(told.pk) is not None
+        ended_claim(told)
+    assert outbox.claim(told.pk) is None
+    assert (reread(told).state, reread(told).due_at) == ("failed", None)
+    assert "without a result" in reread(told).error
+    assert outbox.claim(second) is not None
+    assert outbox.redrive(reread(told))
+    assert outbox.claim(told.pk) is not None
+
+
+def test_a_bus_that_is_away_for_long_is_not_the_signals_fault(told):
+    for _ in range(3 * claims.MOST_TAKEN_UP):
+        signal, token = outbox.claim(told.pk)
+        outbox.postpone(signal, token, "The bus is away.")
+        make_due(told)
+    assert reread(told).state == "pending"

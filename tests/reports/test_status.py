@@ -47,9 +47,10 @@ def test_of_an_empty_pipeline_every_number_is_zero_and_it_is_idle(bus):
         "badges": {"awarded": 0, "revoked": 0},
         "credly": {"pending": 0, "issued": 0, "revoked": 0, "failed": 0},
         "signals": {"pending": 0, "sent": 0, "disabled": 0, "failed": 0},
-        "bus": {"unread": 0},
+        "bus": {"unread": 0, "gaps": []},
         "keys_refused": [],
         "keys_expiring": [],
+        "discrepancies": 0,
         "oldest_waiting": None,
         "idle": True,
     }

@@ -53,18 +53,25 @@ class Fate:
 
 
 GOOD = (Fate("at once"), Fate("at once"), Fate("soon", effect=0.5, heard=1.0))
-BAD = (
-    Fate("slow", effect=8.0, heard=9.9),
-    Fate("drips", heard=LONGEST_CALL),
+NO_USE = (
     Fate("no connection", effect=None, heard=3.0, error=requests.ConnectTimeout),
     Fate("429", effect=None, status=429),
     Fate("500 without effect", effect=None, status=500),
+)
+SLOW = (
+    Fate("slow", effect=8.0, heard=9.9),
+    Fate("drips", heard=LONGEST_CALL),
+    Fate("heard by a process that slept", effect=1.0, heard=120.0),
+)
+LOST = (
     Fate("reset without effect", effect=None, error=requests.ConnectionError),
     Fate("502 after the effect", effect=0.5, heard=1.0, status=502),
     Fate("reset after the effect", effect=0.5, heard=1.0, error=requests.ConnectionError),
     Fate("half an answer", effect=0.5, heard=1.0, cut=True),
     Fate("late effect", heard=READ_TIMEOUT, error=requests.ReadTimeout, late=True),
+    Fate("late effect", heard=READ_TIMEOUT, error=requests.ReadTimeout, late=True),
 )
+BAD = {"GET": NO_USE + SLOW + SLOW, "POST": NO_USE + SLOW + LOST, "PUT": NO_USE + SLOW + LOST}
 
 
 class Ledger(State):
@@ -88,15 +95,15 @@ class Credly:
         self.fault_rate = 0.0
         self.key_dead = False
         self.learners_accept = scheduler.random.random() < 0.3
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.mount(BASE_URL, Line(self, scheduler))
         if scheduler.random.random() < 0.5:
             self.ledger.switches.revocable_states = [*HELD, "revoked"]
 
     def client(self, base_url: str, organization: UUID, key: str) -> CredlyClient:
         """Takes the place of the real client's factory: the same client, another line."""
-        session = requests.Session()
-        session.trust_env = False
-        session.mount(BASE_URL, Line(self, self._scheduler))
-        return CredlyClient(BASE_URL, organization, key, session=session)
+        return CredlyClient(BASE_URL, organization, key, session=self._session)
 
     def live(self) -> list[tuple[int, str, UUID]]:
         """Learner, template and id of the badges that Credly holds."""
@@ -157,24 +164,24 @@ class Line(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         scheduler, place = self._scheduler, f"{request.method} {_place(request)}"
         scheduler.point(f"before {place}", may_stall=False)
-        fate = self._fate()
+        fate = self._fate(str(request.method))
         answers: list[Answer] = []
         heard = scheduler.now + scheduler.random.uniform(0, fate.heard)
         if fate.late:
             heard = scheduler.now + fate.heard
         if fate.effect is not None:
             at = min(heard, scheduler.now + scheduler.random.uniform(0, fate.effect))
-            at = heard + scheduler.random.uniform(0, LATE) if fate.late else at
+            at = heard + scheduler.random.choice((1.0, 5.0, LATE)) if fate.late else at
             scheduler.at(at, lambda: answers.append(self._credly.serve(request)))
             scheduler.advance(scheduler.now)
         scheduler.point(f"the answer to {place}", until=heard)
         return self._hear(request, fate, answers)
 
-    def _fate(self) -> Fate:
+    def _fate(self, method: str) -> Fate:
         chance = self._scheduler.random
         if chance.random() >= self._credly.fault_rate:
             return chance.choice(GOOD)
-        fate = chance.choice(BAD)
+        fate = chance.choice(BAD[method])
         self._scheduler.counts["Credly fault"] += 1
         self._scheduler.note("fate", fate.name)
         return fate

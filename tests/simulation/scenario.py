@@ -20,17 +20,17 @@ LEARNERS = (901, 902)
 RATES = {
     # fault: chances of which a seed draws one; so most seeds have few kinds of fault, and those often
     "crash": (0.0, 0.01, 0.06),
-    "crash in a transaction": (0.0, 0.02, 0.1),
-    "database cut": (0.0, 0.0, 0.05),
+    "crash in a transaction": (0.0, 0.05, 0.2),
+    "database cut": (0.0, 0.0, 0.1),
     "loss": (0.0, 0.1, 0.4),
     "repeat": (0.0, 0.2, 0.6),
     "wipe": (0.0, 0.0, 0.01),
     "bus": (0.0, 0.0, 0.2),
-    "credly": (0.0, 0.2, 0.6),
+    "credly": (0.0, 0.3, 0.7),
     "key": (0.0, 0.0, 0.005),
-    "stall": (0.0, 0.0, 0.05),
+    "stall": (0.0, 0.0, 0.06),
     "clock": (0.0, 0.0, 0.01),
-    "tick": (0.02, 0.1, 0.3),
+    "tick": (0.02, 0.05, 0.15),
 }
 
 
@@ -50,7 +50,8 @@ class Scenario:
 
 def draw(chance: random.Random) -> Scenario:
     """The scenario of a seed."""
-    chosen = chance.sample(school.plans(), chance.choice((1, 1, 2)))
+    usual, *others = school.plans()
+    chosen = chance.choice(([usual], [usual], [chance.choice(others)], chance.sample(school.plans(), 2)))
     events = _events(chance, chosen)
     garbage = chance.random() < 0.1
     return Scenario(
@@ -65,31 +66,32 @@ def draw(chance: random.Random) -> Scenario:
 
 
 def _events(chance: random.Random, plans: list[Plan]) -> list[LmsEvent]:
+    """One or two learners pass and fail courses, mostly by turns, seconds apart or at the same time."""
     courses = [course for plan in plans for course in plan.courses]
     learners = LEARNERS[: chance.choice((1, 1, 2))]
-    events = []
+    passes = {(number, course): False for number in learners for course in [*courses, ELSEWHERE]}
+    time = START - timedelta(seconds=20)
+    events: list[LmsEvent] = []
     for _ in range(chance.randint(3, 8)):
         number = chance.choice(learners)
+        course = ELSEWHERE if chance.random() < 0.04 else chance.choice(courses)
+        passes[number, course] ^= chance.random() < 0.85
+        time += timedelta(seconds=chance.choice((0, 1, 2)))
         address = f"learner{number}{chance.choice(('', '', '.new'))}@learners.example"
-        events.append(
-            passing_event(
-                LmsLearner(number, f"learner{number}", address, "Dana Moe"),
-                ELSEWHERE if chance.random() < 0.05 else chance.choice(courses),
-                chance.random() < 0.6,
-                START - timedelta(seconds=chance.randint(0, 6)),
-                UUID(int=chance.getrandbits(128), version=4),
-            )
-        )
+        learner = LmsLearner(number, f"learner{number}", address, "Dana Moe")
+        id = UUID(int=chance.getrandbits(128), version=4)
+        events.append(passing_event(learner, course, passes[number, course], time, id))
     return events
 
 
 def _published(chance: random.Random, events: list[LmsEvent], *, garbage: bool) -> list[Published]:
-    """The events in any order, some twice, over up to three minutes."""
+    """The events as they happened, nearly so, or in any order; some twice; at once or over ten minutes."""
     sent = events + [event for event in events if chance.random() < 0.2]
-    chance.shuffle(sent)
+    disorder = chance.choice((0, 0, 3, 100))
+    sent.sort(key=lambda event: event.time.timestamp() + chance.uniform(0, disorder))
     bodies = [encode(event.signal, event.data, event.metadata) for event in sent]
     bodies += [GARBAGE] * garbage
-    spread = chance.choice((0, 10, 180))
+    spread = chance.choice((0, 60, 600, 600))
     times = sorted(chance.uniform(0, spread) for _ in bodies)
     return [
         Published((f"{number}-0".encode(), fields), readable)

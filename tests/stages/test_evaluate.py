@@ -174,9 +174,22 @@ def test_an_event_that_makes_the_rules_raise_is_counted_against_it_alone(monkeyp
     monkeypatch.setattr("pipeline.bus.catalogue.user_of", lambda name, payload: user)
     monkeypatch.setattr("pipeline.rules.Ruleset.match", poisoned)
     Event.objects.filter(pk=poison.id).update(payload={"poison": True})
-    for _ in range(5):
-        assert stages.evaluate(ids) == [good.id]
+    assert stages.evaluate(ids) == [good.id]
+    assert (stored(poison).status, stored(poison).attempts) == ("received", 0)
+    for _ in range(4):
+        assert stages.evaluate([poison.id]) == []
     assert (stored(poison).status, stored(poison).error) == ("failed", "RecursionError: too deep")
+    assert "pipeline/stages/evaluate.py" in stored(poison).traceback
+
+
+def test_an_event_that_waits_for_persist_for_hours_is_no_poison():
+    """Housekeeping has it evaluated again and again meanwhile."""
+    course_template()
+    event = passes(DANA, 1)
+    received(event)
+    for _ in range(20):
+        assert stages.evaluate([event.id]) == [event.id]
+    assert (stored(event).status, stored(event).attempts) == ("received", 0)
 
 
 def test_finished_and_unknown_events_are_left_alone():

@@ -113,7 +113,7 @@ def test_a_failure_on_the_way_leaves_nothing_half_written_and_is_counted_against
     with monkeypatch.context() as broken:
         broken.setattr(badges, "_open", lambda *_: 1 // 0)
         assert stages.persist(matching) == []
-    assert (stored(event).status, stored(event).attempts) == ("received", 2)
+    assert (stored(event).status, stored(event).attempts) == ("received", 1)
     assert "ZeroDivisionError" in stored(event).error
     assert not Learner.objects.exists()
     assert not Progress.objects.exists()

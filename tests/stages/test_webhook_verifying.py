@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from pipeline import stages
+from pipeline.ledgers import holdings
 from pipeline.ledgers.holdings import Done
-from pipeline.models import Badge, Organization, Signal, Template, Webhook
+from pipeline.models import Organization, Signal, Template, Webhook
 from tests.stages.conftest import NOBODY_LISTENS, call_credly_at, make_site
 from tests.stages.credly_events import act, handle, happened, posted, state, told
 
@@ -140,7 +141,7 @@ def test_a_refused_key_closes_the_gate_and_all_that_waits_goes_on_with_the_next_
     other.refresh_from_db()
     assert (other.attempts, other.due_at > timezone.now()) == (0, True)
     site.heal()
-    Badge.objects.filter(pk=waiting.pk).update(due_at=timezone.now() + timedelta(hours=1))
+    holdings.hold_back(waiting, timezone.now() + timedelta(hours=1), f"{holdings.GATE_CLOSED} no key.")
     handle(row)
     site.organization.refresh_from_db()
     assert (row.state, site.organization.key_refused_since) == ("handled", None)

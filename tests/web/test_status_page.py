@@ -3,23 +3,20 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from pipeline.models import Badge, Event
 from tests.ledgers.builders import badge, lms_learner, passes, received
+from tests.staff import client_of
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def staff() -> Client:
-    user = User.objects.create_user("viewer", is_staff=True)
-    user.groups.add(Group.objects.get(name="Badge viewers"))
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_of("viewer")
 
 
 def shown(client: Client) -> list[tuple[str, str]]:

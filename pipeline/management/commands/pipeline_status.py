@@ -29,6 +29,12 @@ class Command(DatabaseCommand):
             self.stdout.write(f"{stage:8} {counts}")
         unread = status["bus"]["unread"]
         self.stdout.write(f"bus      {'does not answer' if unread is None else f'unread {unread}'}")
+        for gap in status["bus"]["gaps"]:
+            number = "an unknown number of" if gap["messages"] is None else gap["messages"]
+            self.stdout.write(
+                f"Lost on the bus: {number} messages of {gap['topic']}, added from {gap['from']} to {gap['until']}, before "
+                f"group {gap['group']} had read them"
+            )
         for refused in status["keys_refused"]:
             self.stdout.write(
                 f"Organization {refused['organization']} has no working API key since {refused['since']}; its badges wait"

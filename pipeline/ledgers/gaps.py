@@ -1,0 +1,38 @@
+"""Gaps: messages that the event bus removed before a consumer group of ours had read them."""
+
+import logging
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from pipeline.bus import positions
+from pipeline.models import Gap
+
+logger = logging.getLogger(__name__)
+
+
+def record(found: positions.Gap, topic: str) -> None:
+    """Write a gap down, and say so in the log, once.  May be repeated: several consumers may find the same.
+
+    Raises:
+        django.db.DatabaseError: it is not written; whoever found it must not read on.
+    """
+    _, is_new = Gap.objects.get_or_create(
+        topic=topic,
+        group=found.group,
+        after=found.since,
+        before=found.until,
+        defaults={"messages": found.count, "lost_from": found.first_time, "lost_until": found.last_time},
+    )
+    if is_new:
+        logger.error("Events were lost on the bus: %s", found)
+
+
+def unsettled() -> QuerySet[Gap]:
+    """The gaps that nobody has dealt with yet, the newest first."""
+    return Gap.objects.filter(settled_at=None)
+
+
+def settle(gap: Gap) -> bool:
+    """An operator says that the gap is dealt with.  Says whether it was open until now.  May be repeated."""
+    return bool(Gap.objects.filter(pk=gap.pk, settled_at=None).update(settled_at=timezone.now()))

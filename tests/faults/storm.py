@@ -1,0 +1,146 @@
+"""Random faults while learners' events come in: the rounds of the long run."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.lms.events import LmsEvent
+from tests.faults.cluster import Cluster
+from tests.faults.fuses import Blow, Fuse
+from tests.faults.points import POINTS
+from tests.faults.story import Story
+from tests.faults.witness import Violation, signals, violations
+
+KILLS = (Blow.KILL, Blow.KILL, Blow.KILL_CHILD, Blow.STOP)
+"""SIGKILL as often as the rest together."""
+
+WORKER, CREDLY = "worker", "credly"
+ONLY_CREDLY_CAN_TELL = "claimed, not sent"
+"""A pause here is left out: see `test_struck_credly_workers`."""
+
+
+@dataclass
+class Tally:
+    """What happened so far."""
+
+    struck: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each kind of process met each signal."""
+    at_points: Counter[str] = field(default_factory=Counter)
+    flushes: int = 0
+    events: int = 0
+    deliveries: int = 0
+    badges: int = 0
+    signals: int = 0
+    longest_recovery: float = 0.0
+    """Seconds from the last fault of a round until nothing waited any more, the longest."""
+    violations: list[Violation] = field(default_factory=list)
+
+    @property
+    def kills(self) -> int:
+        """All but the pauses."""
+        return sum(number for (_, signal), number in self.struck.items() if signal != Blow.PAUSE.value)
+
+
+class Storm:
+    """Rounds of faults on a cluster.
+
+    Args:
+        cluster: large, so that others go on.
+        seed: decides the events, and what is drawn; the moments are the machine's.
+    """
+
+    def __init__(self, cluster: Cluster, seed: int) -> None:
+        self.tally = Tally()
+        self._cluster = cluster
+        self._seed = seed
+        self._draw = random.Random(seed)
+        self._rounds = 0
+        self._fuses: list[Fuse] = []
+
+    def round(self, kills: int, learners: int = 30, tell: Callable[[], None] = lambda: None) -> list[Violation]:
+        """Play a story while that many processes are killed; then wait, judge, and return what is violated.
+
+        Args:
+            kills: how many at least.
+            learners: of the story.
+            tell: called after each fault.
+        """
+        self._rounds += 1
+        story = Story(self._cluster.school, self._seed * 1000 + self._rounds, learners)
+        delivery = story.delivery()
+        goal = self.tally.kills + kills
+        playing = threading.Thread(target=self._play, args=(delivery,))
+        playing.start()
+        while self.tally.kills < goal or playing.is_alive():
+            self._strike()
+            tell()
+            self._pass(self._draw.uniform(0.1, 0.9))
+        return self._judge(story, len(delivery))
+
+    def _play(self, delivery: Sequence[LmsEvent]) -> None:
+        third = len(delivery) // 3 + 1
+        for start in range(0, len(delivery), third):
+            self._cluster.play(delivery[start : start + third])
+
+    def _judge(self, story: Story, deliveries: int) -> list[Violation]:
+        calmed_at = time.monotonic()
+        self._cluster.settle(180)
+        self._count_blown()
+        self._fuses.clear()
+        tally = self.tally
+        tally.longest_recovery = max(tally.longest_recovery, time.monotonic() - calmed_at)
+        tally.events += len(story.events)
+        tally.deliveries += deliveries
+        tally.badges += len(story.holders())
+        tally.signals += signals(self._cluster, story)
+        found = violations(self._cluster, story)
+        tally.violations += found
+        return found
+
+    def _strike(self) -> None:
+        """One random fault: at a named point, or of a random process at this moment, or of the broker's memory."""
+        chance = self._draw.random()
+        if chance < 0.35:
+            self._arm_a_fuse()
+        elif chance < 0.42:
+            self._cluster.forget_messages()
+            self.tally.flushes += 1
+        elif chance < 0.50:
+            self._hit(Blow.PAUSE, [name for name in self._cluster.ready() if not name.startswith(CREDLY)])
+        else:
+            self._hit(self._draw.choice(KILLS), self._cluster.ready())
+
+    def _hit(self, blow: Blow, names: list[str]) -> None:
+        if not names:
+            return
+        name = self._draw.choice(names)
+        kind = name.partition(".")[0]
+        if blow is Blow.KILL_CHILD and kind != WORKER:
+            blow = Blow.KILL
+        self._cluster.strike(name, blow)
+        self.tally.struck[kind, blow.value] += 1
+
+    def _arm_a_fuse(self) -> None:
+        point = POINTS[self._draw.choice(list(POINTS))]
+        blow = self._draw.choice((*KILLS, Blow.PAUSE))
+        if blow is Blow.PAUSE and point.name == ONLY_CREDLY_CAN_TELL:
+            blow = Blow.KILL
+        if blow is Blow.KILL_CHILD and point.process != WORKER:
+            blow = Blow.STOP
+        self._fuses.append(self._cluster.arm(point.name, blow, self._draw.randint(1, 4)))
+
+    def _pass(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._cluster.tend()
+            self._count_blown()
+            time.sleep(0.05)
+
+    def _count_blown(self) -> None:
+        for fuse in [fuse for fuse in self._fuses if fuse.blown()]:
+            self._fuses.remove(fuse)
+            self.tally.struck[POINTS[fuse.point].process, fuse.blow.value] += 1
+            self.tally.at_points[fuse.point] += 1
