@@ -18,6 +18,9 @@ work goes on within a minute after its worker was killed.  Who makes several cal
 MOST_TAKEN_UP = 4
 """What was taken up this often in a row without a result is set aside: its worker dies of it, or our own code fails."""
 
+SUSPECT_FROM = 2
+"""What was taken up this often without a result may be what kills its worker."""
+
 NUDGE_AGAIN_AFTER = timedelta(seconds=30)
 """How long housekeeping trusts that a nudged row is on its way through the queue."""
 

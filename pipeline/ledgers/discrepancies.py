@@ -6,6 +6,7 @@ A repair makes no call.  It brings our badge into a state from which the normal 
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -153,7 +154,7 @@ def _repair_missing(badge: Badge, credly_id: uuid.UUID, learner: Learner, actor:
     awarded = Badge.objects.filter(
         AT_REST, pk=badge.pk, standing=Standing.AWARDED, credly_state__in=HELD, credly_id=credly_id
     )
-    if not awarded.update(credly_id=None, credly_state=CredlyState.ISSUING, due_at=timezone.now(), attempts=0):
+    if not awarded.update(credly_id=None, credly_state=CredlyState.ISSUING, **_due_anew()):
         raise _RefusedError("The badge changed since.")
     _note(badge, f"missing at Credly as {credly_id}, to be issued again", actor)
     return Repair(badges=[badge.pk])
@@ -163,7 +164,7 @@ def _repair_different(badge: Badge, credly_id: uuid.UUID, learner: Learner, acto
     failed = Badge.objects.filter(
         AT_REST, pk=badge.pk, standing=Standing.AWARDED, credly_state=CredlyState.FAILED, credly_id=None
     )
-    if failed.update(credly_state=CredlyState.ISSUING, due_at=timezone.now(), attempts=0):
+    if failed.update(credly_state=CredlyState.ISSUING, **_due_anew()):
         _note(badge, f"Credly holds it as {credly_id}, to be adopted", actor)
         return Repair(badges=[badge.pk])
     if not Badge.objects.filter(AT_REST, pk=badge.pk, credly_id=credly_id).exists():
@@ -188,7 +189,7 @@ def _repair_extra(badge: Badge, credly_id: uuid.UUID, learner: Learner, actor: s
         raise _RefusedError("The learner's badges changed since.")
     if own is None:
         own = _row_of_extra(newest, credly_id)
-    Badge.objects.filter(pk=own.pk).update(credly_state=CredlyState.REVOKING, due_at=timezone.now(), attempts=0)
+    Badge.objects.filter(pk=own.pk).update(credly_state=CredlyState.REVOKING, **_due_anew())
     _note(own, f"extra at Credly as {credly_id}, to be revoked", actor)
     return Repair(badges=[own.pk])
 
@@ -200,7 +201,7 @@ def _row_of_extra(newest: Badge, credly_id: uuid.UUID) -> Badge:
         template_id=newest.template_id,
         cycle=newest.cycle,
         standing=Standing.REVOKED,
-        revoked_by=RevokedBy.RULES,
+        revoked_by=RevokedBy.EXTRA,
         revocation_reason=ISSUED_TWICE if newest.standing == Standing.AWARDED else "",
         credly_state=CredlyState.REVOKED,
         credly_id=credly_id,
@@ -209,6 +210,10 @@ def _row_of_extra(newest: Badge, credly_id: uuid.UUID) -> Badge:
     silenced = Signal.objects.filter(pk__in=outbox.write(row, outbox.REVOKED))
     silenced.update(state=SignalState.DISABLED, due_at=None)
     return row
+
+
+def _due_anew() -> dict[str, Any]:
+    return {"due_at": timezone.now(), "attempts": 0, "taken_up": 0, "error": "", "traceback": ""}
 
 
 def _note(badge: Badge, outcome: str, actor: str) -> None:

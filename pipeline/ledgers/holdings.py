@@ -108,16 +108,35 @@ def earlier_cycle_is_live(badge: Badge) -> bool:
 def claim(badge: Badge) -> Claim | None:
     """Claim the badge for its next step and note in the database that the call is out, before it is.
 
-    None if somebody else has it, or if it was taken up too often without a result: then it is `failed`.
+    None if somebody else has it, or if it was taken up too often without a result: then it is `failed`.  One that may be
+    what kills its worker is claimed only while no other such badge is: calls share a process, and whoever died with the
+    guilty one must get a result without it.
     """
     if badge.taken_up >= claims.MOST_TAKEN_UP:
         _give_up(badge)
         return None
+    if badge.taken_up < claims.SUSPECT_FROM:
+        return _claim(badge)
+    with transaction.atomic():
+        suspects = Badge.objects.filter(due_at__isnull=False, taken_up__gte=claims.SUSPECT_FROM).order_by("pk")
+        # Locked, all of them: two who look at the same moment would else both find nobody.
+        at_work = [row.pk for row in suspects.select_for_update() if not _is_unclaimed(row)]
+        if not at_work:
+            return _claim(badge)
+        Badge.objects.filter(pk=badge.pk).update(nudged_at=None)
+        return None
+
+
+def _claim(badge: Badge) -> Claim | None:
     step = STEPS[_key(badge)]
     token = claims.take(
         badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, WHILE[step])
     )
     return Claim(badge, token, step) if token else None
+
+
+def _is_unclaimed(badge: Badge) -> bool:
+    return badge.claimed_until is None or badge.claimed_until <= timezone.now()
 
 
 def _give_up(badge: Badge) -> None:

@@ -189,6 +189,7 @@ class RevokedBy(models.TextChoices):
     RULES = "rules", _("the rules")
     OPERATOR = "operator", _("an operator here")
     CREDLY = "credly", _("somebody at Credly")
+    EXTRA = "extra", _("reconciliation, being one too many")
 
 
 class CredlyState(models.TextChoices):
@@ -234,11 +235,18 @@ class Badge(DueWork):
             ),
             models.UniqueConstraint(
                 fields=["learner", "template"],
-                condition=Q(credly_state__in=("issuing", "pending", "accepted", "rejected", "revoking")),
+                # An extra one at Credly, which reconciliation found, is revoked beside the one that stays.
+                condition=Q(credly_state__in=("issuing", "pending", "accepted", "rejected", "revoking"))
+                & ~Q(revoked_by="extra"),
                 name="badge_live_once",
             ),
         ]
-        indexes = [models.Index(fields=["due_at"], name="badge_due", condition=Q(due_at__isnull=False))]
+        indexes = [
+            models.Index(fields=["due_at"], name="badge_due", condition=Q(due_at__isnull=False)),
+            # For the counts of the status page and the dashboard.
+            models.Index(fields=["standing", "credly_state"], name="badge_standing_state"),
+            models.Index(fields=["credly_state"], name="badge_credly_state"),
+        ]
 
     def __str__(self) -> str:
         return f"badge {self.uuid}"
@@ -292,7 +300,10 @@ class Signal(DueWork):
         verbose_name_plural = _("signals")
         ordering = ["pk"]
         constraints = [models.UniqueConstraint(fields=["badge", "event_type"], name="signal_once_per_badge")]
-        indexes = [models.Index(fields=["due_at"], name="signal_due", condition=Q(due_at__isnull=False))]
+        indexes = [
+            models.Index(fields=["due_at"], name="signal_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["state"], name="signal_state"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.uuid}"

@@ -123,8 +123,7 @@ def stranger(organization: Organization, issued: IssuedBadge) -> Found | None:
         )
     if newest.credly_id is None:
         return Found(DiscrepancyKind.DIFFERENT, newest, issued.id, f"{issued.state} at Credly, failed here")
-    detail = f"{issued.state} at Credly beside the learner's {newest.credly_id}"
-    return Found(DiscrepancyKind.EXTRA, newest, issued.id, detail)
+    return Found(DiscrepancyKind.EXTRA, newest, issued.id, f"{issued.state} at Credly beside the learner's own")
 
 
 def lms_user_id(issued: IssuedBadge) -> int | None:

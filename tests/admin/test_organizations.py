@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from pipeline.configuration import organizations
+from pipeline.ledgers import holdings
 from pipeline.models import Badge, Organization, Template
 from tests.credly.emulated_credly import Academy, EmulatedCredly
 from tests.ledgers import builders
@@ -169,7 +170,7 @@ def test_a_stored_key_that_cannot_be_decrypted_is_not_encrypted_once_more(operat
 
 def test_a_new_key_is_checked_logged_without_its_value_and_reopens_the_gate(operator, site):
     another = "another-key"
-    waiting = site.badge(due_at=timezone.now() + timedelta(hours=1))
+    waiting = site.badge(due_at=timezone.now() + timedelta(hours=1), error=holdings.GATE_CLOSED)
     Organization.objects.update(key_refused_since=timezone.now())
     response = operator.post(page(site.organization), {"name": "Academy", "key": another})
     assert "Credly refuses this key" in errors(response)["key"][0]

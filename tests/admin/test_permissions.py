@@ -23,6 +23,7 @@ from pipeline.models import (
     Badge,
     Discrepancy,
     Event,
+    Gap,
     Learner,
     Organization,
     Penalty,
@@ -37,7 +38,7 @@ from tests.staff import client_of
 from tests.stages.conftest import Site
 
 CONFIGURATION = (Organization, Template, Requirement, Penalty)
-LEDGERS = (Learner, Progress, Badge, Event, Signal, Webhook, Discrepancy)
+LEDGERS = (Learner, Progress, Badge, Event, Signal, Webhook, Discrepancy, Gap)
 OURS = (*CONFIGURATION, *LEDGERS)
 STAFF = (User, Group)
 
@@ -54,6 +55,7 @@ def rows(site: Site) -> dict[type[Model], Model]:
     User.objects.create_user("owner", is_staff=True, is_superuser=True)
     deliver(passes(lms_learner(), 1))
     held = held_badge(template=site.template)
+    Gap.objects.create(topic="badges", group="ours", after="1-0", before="9-0", messages=8)
     Discrepancy.objects.create(
         organization=site.organization,
         kind="different",

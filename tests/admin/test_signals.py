@@ -1,5 +1,7 @@
 """Signals to the event bus in the admin."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -62,3 +64,11 @@ def test_viewers_send_nothing_again(viewer: Client):
     row = signal("failed")
     act(viewer, "redrive", [row])
     assert Signal.objects.get().state == "failed"
+
+
+def test_a_signals_page_shows_where_in_our_code_it_failed_and_how_often_it_was_taken_up(viewer: Client):
+    row = signal("failed")
+    Signal.objects.update(traceback="pipeline/bus/codec.py:7 encode", taken_up=3)
+    page = text(viewer.get(page_url(row)))
+    assert "pipeline/bus/codec.py:7 encode" in page
+    assert re.search(r"taken up since the last result\W+3\b", page, re.IGNORECASE)

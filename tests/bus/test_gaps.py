@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from threading import Thread
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection
@@ -23,7 +24,7 @@ GROUP = "ours"
 
 def publish(bus, stream, number: int) -> list[bytes]:
     """Events as the LMS writes them; their entry ids."""
-    return [bus.xadd(stream, fields()) for _ in range(number)]
+    return [bus.xadd(stream, fields(id=str(uuid4()).encode())) for _ in range(number)]
 
 
 def consume_all(name: str = "one") -> None:

@@ -94,6 +94,7 @@ def _rows(tally: Tally, restarts: int, seconds: float) -> Iterator[tuple[str, ob
         f"{sum(tally.at_points.values())}, at {len(tally.at_points)} of {len(POINTS)} points",
     )
     yield "broker's memory wiped", tally.flushes
+    yield "struck too often, set aside, and put back by `redrive`", tally.set_aside
     yield "processes started again", restarts
     yield "events", f"{tally.events}, delivered {tally.deliveries} times"
     yield "badges held in the end", tally.badges

@@ -76,6 +76,7 @@ class Cluster(System):
             **super().environment,
             "EVENT_BUS_REDIS_CONNECTION_URL": f"{self.redis.url[:-1]}0",
             "CELERY_BROKER_URL": f"{self.redis.url[:-1]}1",
+            "TMPDIR": str(self.folder),  # who is killed leaves files there
             "WORKER_CONCURRENCY": "2",
             "CREDLY_CONCURRENCY": "4",
             switchboard.VARIABLE: str(self.board),
@@ -189,14 +190,16 @@ class Cluster(System):
         return fuse
 
     @contextmanager
-    def without(self, protection: str) -> Iterator[None]:
-        """A protection is off meanwhile."""
-        mark = self.board / "without" / protection
-        switchboard.write(mark, "")
+    def without(self, *protections: str | None) -> Iterator[None]:
+        """These protections are off meanwhile."""
+        marks = [self.board / "without" / protection for protection in protections if protection]
+        for mark in marks:
+            switchboard.write(mark, "")
         try:
             yield
         finally:
-            mark.unlink()
+            for mark in marks:
+                mark.unlink()
 
     def strike(self, name: str, blow: Blow) -> None:
         """Kill, stop or pause a process by its name, and its children with it."""

@@ -14,7 +14,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.fuses import Blow
 from tests.faults.selection import SEED, sample
 from tests.faults.story import Story
-from tests.faults.witness import violations
+from tests.faults.witness import Violation, violations
 
 PROMISED_SECONDS = 60
 PROCESSES = {
@@ -29,7 +29,7 @@ CASES = [(process, memory) for process in PROCESSES for memory in ("kept", "wipe
 CHOSEN = sample(CASES, 3)
 
 
-def recovery(folder: Path, process: str, memory: str) -> tuple[float, list[str]]:
+def recovery(folder: Path, process: str, memory: str) -> tuple[float, list[Violation]]:
     """Seconds from the kill until nothing waited any more, and what is wrong then."""
     point, blow = PROCESSES[process]
     with Cluster(folder, quick=False, seed=SEED) as cluster:
@@ -48,7 +48,9 @@ def recovery(folder: Path, process: str, memory: str) -> tuple[float, list[str]]
 
 
 @pytest.fixture(scope="module")
-def recoveries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], tuple[float, list[str]]]]:
+def recoveries(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[tuple[str, str], tuple[float, list[Violation]]]]:
     folders = [tmp_path_factory.mktemp(f"{process}-{memory}") for process, memory in CHOSEN]
     with ThreadPoolExecutor(len(CHOSEN)) as pool:
         yield dict(zip(CHOSEN, pool.map(recovery, folders, *zip(*CHOSEN, strict=True)), strict=True))

@@ -69,6 +69,15 @@ def signals(cluster: Cluster, story: Story) -> int:
     return sum(len(_without_repeats(told)) for told in _told(cluster, story).values())
 
 
+def refused_rows(cluster: Cluster) -> dict[str, str]:
+    """Everything that is set aside as failed, with its reason."""
+    return {
+        f"{table} {identity}": error
+        for table, column in (("event", "status"), ("badge", "credly_state"), ("signal", "state"))
+        for identity, error in cluster.query(f"SELECT id, error FROM pipeline_{table} WHERE {column} = 'failed'")
+    }
+
+
 def _work_left(cluster: Cluster, _: Story) -> Iterator[Violation]:
     for what in cluster.waiting():
         yield Violation(Kind.LOST, f"still waiting: {what}")
@@ -179,11 +188,9 @@ def _without_repeats(told: list[Told]) -> list[Told]:
 
 
 def _refused_rows(cluster: Cluster, _: Story) -> Iterator[Violation]:
-    """Whatever failed says why."""
-    for table, column in (("event", "status"), ("badge", "credly_state"), ("signal", "state")):
-        rows = cluster.query(f"SELECT id, error FROM pipeline_{table} WHERE {column} = 'failed'")
-        for identity, error in rows:
-            yield Violation(Kind.FALSE, f"{table} {identity} failed: {error or 'without a reason'}")
+    """None of these faults is a reason to give anything up."""
+    for row, error in refused_rows(cluster).items():
+        yield Violation(Kind.LOST, f"{row} failed: {error or 'without a reason'}")
 
 
 def _ledger(cluster: Cluster, story: Story) -> list[dict[str, Any]]:

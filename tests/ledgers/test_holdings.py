@@ -10,6 +10,7 @@ from pipeline.ledgers import claims, holdings
 from pipeline.ledgers.holdings import Step
 from pipeline.models import Badge, CredlyState, Organization, Standing
 from tests.ledgers.builders import badge, claimed, ended_claim, held_badge, make_due, signals
+from tests.ledgers.races import AT_ONCE, race
 
 pytestmark = pytest.mark.django_db
 
@@ -411,3 +412,27 @@ def test_what_shall_be_worked_on_soon_is_due_now_but_a_look_up_is_not_brought_fo
     assert reread(plain).due_at <= timezone.now()
     assert reread(soon).due_at == soon.due_at
     assert timedelta(seconds=59) < reread(late).due_at - now < timedelta(seconds=61)
+
+
+def test_of_badges_that_may_have_killed_their_worker_one_is_tried_at_a_time():
+    """Calls share a process: those that died with the guilty one would else die with it until they are set aside too."""
+    guilty, innocent, fresh = badge(), badge(), badge()
+    for _ in range(claims.SUSPECT_FROM):
+        dies(guilty), dies(innocent)
+    make_due(guilty, innocent)
+    held = holdings.claim(holdings.due(guilty.pk))
+    assert held is not None
+    assert holdings.claim(holdings.due(innocent.pk)) is None
+    assert holdings.claim(holdings.due(fresh.pk)) is not None
+    ended_claim(guilty)
+    claim = holdings.claim(holdings.due(innocent.pk))
+    holdings.postponed(claim, CredlyState.ISSUING, "no answer")
+    assert reread(innocent).taken_up == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_suspects_at_the_same_moment_one_is_claimed():
+    rows = iter([badge(taken_up=claims.SUSPECT_FROM) for _ in range(AT_ONCE)])
+    due = [holdings.due(row.pk) for row in rows]
+    won = race(lambda: holdings.claim(due.pop()))
+    assert sum(claim is not None for claim in won) == 1

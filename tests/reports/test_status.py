@@ -7,9 +7,11 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from pipeline import models
+from pipeline.bus.positions import Gap
 from pipeline.bus.streams import StreamReader
 from pipeline.embedded.redis import RedisServer, free_port
-from pipeline.ledgers import holdings, outbox
+from pipeline.ledgers import gaps, holdings, outbox
 from pipeline.models import Badge, ConsumerGroup, Event, Organization, Signal
 from pipeline.reports import status
 from pipeline.reports.status import pipeline_status
@@ -108,11 +110,11 @@ def test_failed_work_is_done_for_now_but_what_will_be_retried_is_never_failed(bu
 def test_with_messages_on_the_bus_it_is_not_idle_until_they_are_acknowledged(bus):
     bus._client.xadd(bus.stream, fields())
     bus._client.xadd(bus.stream, fields())
-    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 2}, False)
+    assert (pipeline_status()["bus"]["unread"], pipeline_status()["idle"]) == (2, False)
     entries = bus.read()
-    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 2}, False)
+    assert (pipeline_status()["bus"]["unread"], pipeline_status()["idle"]) == (2, False)
     bus.acknowledge([entry_id for entry_id, _ in entries])
-    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 0}, True)
+    assert (pipeline_status()["bus"]["unread"], pipeline_status()["idle"]) == (0, True)
 
 
 def test_a_group_that_nobody_reads_any_more_does_not_keep_it_from_being_idle(bus):
@@ -121,9 +123,9 @@ def test_a_group_that_nobody_reads_any_more_does_not_keep_it_from_being_idle(bus
     abandoned.close()
     ConsumerGroup.objects.create(topic=TOPIC, group="abandoned")
     bus._client.xadd(bus.stream, fields())
-    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 1}, False)
+    assert (pipeline_status()["bus"]["unread"], pipeline_status()["idle"]) == (1, False)
     bus.acknowledge([entry_id for entry_id, _ in bus.read()])
-    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 0}, True)
+    assert (pipeline_status()["bus"]["unread"], pipeline_status()["idle"]) == (0, True)
 
 
 def test_before_any_consumer_started_whatever_is_on_the_bus_waits(bus):
@@ -131,12 +133,12 @@ def test_before_any_consumer_started_whatever_is_on_the_bus_waits(bus):
     assert pipeline_status()["idle"]
     bus._client.xadd(bus.stream, fields())
     bus._client.xgroup_destroy(bus.stream, GROUP)
-    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": 1}, False)
+    assert (pipeline_status()["bus"]["unread"], pipeline_status()["idle"]) == (1, False)
 
 
 def test_while_the_bus_does_not_answer_it_is_not_idle(bus, settings):
     settings.EVENT_BUS_REDIS_CONNECTION_URL = f"redis://127.0.0.1:{free_port()}/0"
-    assert (pipeline_status()["bus"], pipeline_status()["idle"]) == ({"unread": None}, False)
+    assert (pipeline_status()["bus"]["unread"], pipeline_status()["idle"]) == (None, False)
 
 
 def test_a_message_that_is_stored_while_the_counts_are_read_is_seen(bus, monkeypatch):
@@ -207,3 +209,15 @@ def test_the_command_tells_people_what_waits_and_which_key_is_refused(bus, setti
     settings.EVENT_BUS_REDIS_CONNECTION_URL = f"redis://127.0.0.1:{free_port()}/0"
     call_command("pipeline_status")
     assert "does not answer" in capsys.readouterr().out
+
+
+def test_what_was_lost_on_the_bus_is_told_until_somebody_says_that_it_is_dealt_with(bus, capsys):
+    found = Gap(bus.stream, GROUP, "1795000000000-0", "1795000060000-3", count=7)
+    gaps.record(found, TOPIC)
+    [told] = pipeline_status()["bus"]["gaps"]
+    assert (told["topic"], told["group"], told["messages"]) == (TOPIC, GROUP, 7)
+    assert (told["from"], told["until"]) == ("2026-11-18T11:06:40+00:00", "2026-11-18T11:07:40+00:00")
+    call_command("pipeline_status")
+    assert f"Lost on the bus: 7 messages of {TOPIC}" in capsys.readouterr().out
+    gaps.settle(models.Gap.objects.get())
+    assert pipeline_status()["bus"]["gaps"] == []

@@ -72,15 +72,15 @@ def _events(chance: random.Random, plans: list[Plan]) -> list[LmsEvent]:
     passes = {(number, course): False for number in learners for course in [*courses, ELSEWHERE]}
     time = START - timedelta(seconds=20)
     events: list[LmsEvent] = []
-    for _ in range(chance.randint(3, 8)):
+    for _ in range(chance.randint(3, 6)):
         number = chance.choice(learners)
         course = ELSEWHERE if chance.random() < 0.04 else chance.choice(courses)
         passes[number, course] ^= chance.random() < 0.85
         time += timedelta(seconds=chance.choice((0, 1, 2)))
         address = f"learner{number}{chance.choice(('', '', '.new'))}@learners.example"
         learner = LmsLearner(number, f"learner{number}", address, "Dana Moe")
-        id = UUID(int=chance.getrandbits(128), version=4)
-        events.append(passing_event(learner, course, passes[number, course], time, id))
+        unique = UUID(int=chance.getrandbits(128), version=4)
+        events.append(passing_event(learner, course, passes[number, course], time, unique))
     return events
 
 

@@ -33,6 +33,10 @@ MOST_QUERIES = 14
 _WRITES_SIGNAL = 'INSERT OR IGNORE INTO "pipeline_signal"'
 
 
+MOST_DEATHS = 2
+"""Workers that may die of the same work: what kills more counts as poison and is set aside, which is tested elsewhere."""
+
+
 class Crash(BaseException):
     """The worker's process is killed here."""
 
@@ -51,6 +55,11 @@ class Worker:
     fault: type[BaseException] | None = None  # what strikes it in a transaction ...
     queries_left: int = 0  # ... before this many more queries
 
+    @property
+    def work(self) -> str:
+        """What it works on: an event is evaluated, then persisted."""
+        return self.name.replace("evaluate", "persist")
+
 
 class Scheduler:
     """Runs workers one at a time, decides by its `random` alone, and keeps the time.
@@ -64,6 +73,7 @@ class Scheduler:
         self.workers: list[Worker] = []
         self.counts: Counter[str] = Counter()
         self.trace = trace
+        self._deaths: Counter[str] = Counter()
         self.wrote_signal = False
         self._set_back = 0.0
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -87,14 +97,14 @@ class Scheduler:
             who = self._current.name if self._current else "-"
             self.trace.append(f"{self.now:8.2f}  {who:<14} {what}{': ' if line else ''}{line}")
 
-    def start(self, name: str, work: Callable[[], Any], on_crash: Callable[[], None] = lambda: None) -> None:
-        worker = Worker(name, greenlet(lambda: self._work(work), parent=self._hub), on_crash)
+    def start(self, name: str, job: Callable[[], Any], on_crash: Callable[[], None] = lambda: None) -> None:
+        worker = Worker(name, greenlet(lambda: self._do(job), parent=self._hub), on_crash)
         self.workers.append(worker)
         self.note("start", name)
 
-    def _work(self, work: Callable[[], Any]) -> None:
+    def _do(self, job: Callable[[], Any]) -> None:
         try:
-            work()
+            job()
         except Crash:
             self.note("killed")
         except (OperationalError, InterfaceError, RedisError) as error:
@@ -108,8 +118,13 @@ class Scheduler:
         self._switch(worker, worker.greenlet.switch)
         worker.fault = None
 
+    def is_mortal(self, worker: Worker) -> bool:
+        """Whether one more may die of this work."""
+        return self._deaths[worker.work] < MOST_DEATHS
+
     def kill(self, worker: Worker) -> None:
         """End a worker where it stands."""
+        self._deaths[worker.work] += 1
         self.counts["crash"] += 1
         self.note("SIGKILL", f"{worker.name} at {worker.at}")
         if worker.greenlet:  # it has begun
@@ -160,6 +175,7 @@ class Scheduler:
     def _strike(self, worker: Worker, sql: str) -> None:
         fault, worker.fault = worker.fault, None
         assert fault is not None
+        self._deaths[worker.work] += 1
         self.counts["crash" if fault is Crash else "database cut"] += 1
         self.note(fault.__name__, f"in a transaction, before {_shown(sql)}")
         if fault is Crash:

@@ -61,6 +61,7 @@ def database() -> Iterator[None]:
                 for model in apps.get_app_config("pipeline").get_models():
                     editor.create_model(model)
             _open_school()
+            ruleset.current()  # kept per process: so the first seed finds what all others find
             yield
     finally:
         connections["default"].connection.close()
@@ -114,7 +115,8 @@ def compiled(plan: Plan) -> list[rules.Template]:
 def credly_seed() -> dict[str, Any]:
     """The school as Credly knows it."""
     duplicates = {
-        str(uuid): each[3] for plan, (_, templates) in zip(plans(), _PLANS, strict=True)
+        str(uuid): each[3]
+        for plan, (_, templates) in zip(plans(), _PLANS, strict=True)
         for uuid, each in zip(plan.templates, templates, strict=True)
     }
     templates = [

@@ -3,7 +3,7 @@
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from unittest.mock import patch
@@ -33,8 +33,7 @@ HOUSEKEEPING_INTERVALS = (5.0, 5.0, 30.0)
 """Seconds: beat sends it every 5, but its queue may be long.  One that would find nothing is left out, to save time."""
 
 ANYTHING_DUE = " UNION ALL ".join(
-    f"SELECT 1 FROM pipeline_{table} WHERE due_at <= %s"
-    for table in ("event", "badge", "signal")
+    f"SELECT 1 FROM pipeline_{table} WHERE due_at <= %s" for table in ("event", "badge", "signal")
 )
 
 MOST_STEPS = 6000
@@ -49,18 +48,21 @@ TASKS = {
 }
 
 
-def simulate(seed: int, trace: list[str] | None = None, *, housekeeping: bool = True) -> Counter[str]:
+def simulate(
+    seed: int, trace: list[str] | None = None, *, housekeeping: bool = True, rates: Mapping[str, float] | None = None
+) -> Counter[str]:
     """Run one seed to its end, in the database of `school.database`; returns what happened how often.
 
     Args:
         seed: decides everything.
         trace: gets a line per step.
         housekeeping: off in a control only.
+        rates: of faults, in place of what the seed draws; in a control only.
 
     Raises:
         Broken: a promise is.
     """
-    return Simulation(seed, trace, housekeeping=housekeeping).run()
+    return Simulation(seed, trace, housekeeping=housekeeping, rates=rates or {}).run()
 
 
 def explained(seed: int, broken: Broken, lines: int = 80) -> str:
@@ -75,15 +77,17 @@ def explained(seed: int, broken: Broken, lines: int = 80) -> str:
 class Simulation:
     """The parts of one seed, and what may happen next."""
 
-    def __init__(self, seed: int, trace: list[str] | None, *, housekeeping: bool) -> None:
+    def __init__(self, seed: int, trace: list[str] | None, *, housekeeping: bool, rates: Mapping[str, float]) -> None:
         self._chance = random.Random(seed)
         self._scenario = scenario.draw(self._chance)
-        self._rates = dict(self._scenario.rates)
+        self._rates = {**self._scenario.rates, **rates}
         self._scheduler = Scheduler(self._chance, trace)
         self._bus = Bus(self._scheduler, self._scenario.published)
         self._broker = Broker(self._scheduler)
         self._credly = Credly(self._scheduler, school.credly_seed())
-        self._consumers = {name: InboxConsumer(TOPIC, "group", consumer_name=name) for name in ("consumer1", "consumer2")}
+        self._consumers = {
+            name: InboxConsumer(TOPIC, "group", consumer_name=name) for name in ("consumer1", "consumer2")
+        }
         self._housekeeping = housekeeping
         self._next_housekeeping = 0.0
         self._signals_seen = 0
@@ -150,9 +154,7 @@ class Simulation:
         busy = {worker.name for worker in self._scheduler.workers}
         jobs: list[Callable[[], None]] = [self._take_message] if self._broker.waiting else []
         jobs += [
-            partial(self._consume, name)
-            for name in self._consumers
-            if name not in busy and self._bus.readable(name)
+            partial(self._consume, name) for name in self._consumers if name not in busy and self._bus.readable(name)
         ]
         if self._housekeeping and self._scheduler.now >= self._next_housekeeping:
             if self._anything_due():
@@ -183,16 +185,17 @@ class Simulation:
         self._scheduler.start("housekeeping", tasks.housekeeping.housekeeping.run)
 
     def _go_on(self, worker: Worker) -> None:
-        if self._happens("crash"):
+        mortal = self._scheduler.is_mortal(worker)
+        if mortal and self._happens("crash"):
             self._scheduler.kill(worker)
             return
         if worker.may_stall and self._happens("stall"):
             worker.wakes = self._scheduler.now + self._chance.uniform(1, 120)
             self._scheduler.note("stall", f"{worker.name} at {worker.at}")
             return
-        if self._happens("crash in a transaction"):
+        if mortal and self._happens("crash in a transaction"):
             self._scheduler.strike(worker, Crash)
-        elif self._happens("database cut"):
+        elif mortal and self._happens("database cut"):
             self._scheduler.strike(worker, OperationalError)
         self._scheduler.resume(worker)
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,34 +16,45 @@ from pipeline.ledgers.holdings import Claim, Step
 from pipeline.models import CredlyState, Signal, Standing
 from pipeline.stages.consume import BATCH, InboxConsumer
 from tests.simulation.credly import Broken
+from tests.simulation.scenario import RATES
 from tests.simulation.simulation import simulate
 
 SEEDS = 2000
+
+QUIET = dict.fromkeys(RATES, 0.0) | {"tick": 0.05}
+"""No fault at all; a control that needs one kind often adds it."""
 
 # The package has functions of the same names.
 ISSUE = sys.modules["pipeline.stages.issue"]
 PERSIST = sys.modules["pipeline.stages.persist"]
 
 
-def first_broken(**options: Any) -> tuple[int, str] | None:
-    """The first seed that breaks a promise, and what it said; None if none does."""
+def broken_without(*removals: AbstractContextManager[Any], **options: Any) -> str:
+    """What the first seed says that breaks a promise while a protection is off; with it, the same seed must hold."""
+    with ExitStack() as stack:
+        for removal in removals:
+            stack.enter_context(removal)
+        seed, message = _first_broken(**options)
+    simulate(seed, **options | {"housekeeping": True})
+    return message
+
+
+def _first_broken(**options: Any) -> tuple[int, str]:
     for seed in range(SEEDS):
         try:
             simulate(seed, **options)
         except Broken as broken:
             return seed, str(broken)
-    return None
+    raise AssertionError(f"{SEEDS} seeds did not notice")
 
 
 def test_without_the_look_up_a_lost_answer_issues_a_second_badge(database):
     blind = holdings.STEPS | {(Standing.AWARDED, CredlyState.ISSUING): Step.ISSUE}
-    with patch.object(holdings, "STEPS", blind):
-        assert "two live badges" in says(first_broken())
+    assert broken_without(patch.object(holdings, "STEPS", blind))
 
 
 def test_without_conditional_claims_two_workers_issue_at_once(database):
-    with patch.object(claims, "take", always_won):
-        assert says(first_broken())
+    assert broken_without(patch.object(claims, "take", always_won))
 
 
 def always_won(row: Any, **seen_and_set: tuple[Any, Any]) -> Any:
@@ -56,19 +67,18 @@ def always_won(row: Any, **seen_and_set: tuple[Any, Any]) -> Any:
 
 
 def test_without_renewal_a_worker_that_slept_issues_under_a_claim_that_ran_out(database):
-    with patch.object(holdings, "renew", lambda claim: True):
-        assert "two live badges" in says(first_broken())
+    sleepy = QUIET | {"credly": 0.7, "repeat": 0.6}
+    assert "two live badges" in broken_without(patch.object(holdings, "renew", lambda claim: True), rates=sleepy)
 
 
 def test_without_the_wait_for_late_effects_the_look_up_comes_too_soon(database):
     no_time = timedelta(0)
-    with patch.object(ISSUE, "LATE_EFFECT", no_time), patch.object(claims, "wait", lambda attempts: no_time):
-        assert says(first_broken())
+    shorter = patch.object(ISSUE, "LATE_EFFECT", no_time), patch.object(claims, "wait", lambda attempts: no_time)
+    assert "two live badges" in broken_without(*shorter, rates=QUIET | {"credly": 0.7})
 
 
 def test_what_is_acknowledged_before_it_is_stored_gets_lost(database):
-    with patch.object(InboxConsumer, "_consume_batch", acknowledges_first):
-        assert says(first_broken()).startswith("events")
+    assert broken_without(patch.object(InboxConsumer, "_consume_batch", acknowledges_first)).startswith("events")
 
 
 def acknowledges_first(consumer: InboxConsumer, reader: Any) -> None:
@@ -79,8 +89,9 @@ def acknowledges_first(consumer: InboxConsumer, reader: Any) -> None:
 
 
 def test_a_signal_written_before_credly_confirmed_is_false(database):
-    with patch.object(holdings, "claim", tells_too_soon(holdings.claim)):
-        assert "says awarded, but Credly holds None" in says(first_broken())
+    assert "says awarded, but Credly holds None" in broken_without(
+        patch.object(holdings, "claim", tells_too_soon(holdings.claim))
+    )
 
 
 def tells_too_soon(claim: Callable[[Any], Claim | None]) -> Callable[[Any], Claim | None]:
@@ -93,17 +104,17 @@ def tells_too_soon(claim: Callable[[Any], Claim | None]) -> Callable[[Any], Clai
 
 
 def test_where_the_last_arrival_decides_order_matters(database):
-    with patch.object(rules, "supersedes", lambda new, old: True):
-        assert says(first_broken()).startswith("progress")
+    assert broken_without(patch.object(rules, "supersedes", lambda new, old: True)).startswith("progress")
 
 
 def test_without_housekeeping_a_lost_message_is_a_lost_event(database):
-    assert says(first_broken(housekeeping=False)).startswith("stuck")
+    assert broken_without(housekeeping=False).startswith("stuck")
 
 
 def test_without_its_transaction_persisting_leaves_half_of_it(database):
-    with patch.object(PERSIST, "transaction", SimpleNamespace(atomic=none_at_all)):
-        assert says(first_broken())
+    assert broken_without(
+        patch.object(PERSIST, "transaction", SimpleNamespace(atomic=none_at_all)), rates=QUIET | {"stall": 0.1}
+    )
 
 
 @contextmanager
@@ -112,11 +123,6 @@ def none_at_all() -> Iterator[None]:
 
 
 def test_without_their_turn_signals_of_one_badge_overtake_each_other(database):
-    with patch.object(outbox, "_pending_of_same", lambda signal: Signal.objects.none()):
-        assert says(first_broken()).startswith("order of what was told")
-
-
-def says(found: tuple[int, str] | None) -> str:
-    print(f"first broken: {found}")
-    assert found is not None, f"{SEEDS} seeds did not notice"
-    return found[1]
+    assert broken_without(patch.object(outbox, "_pending_of_same", lambda signal: Signal.objects.none())).startswith(
+        "order of what was told"
+    )

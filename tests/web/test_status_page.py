@@ -6,8 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from pipeline.models import Badge, Event
+from pipeline.models import Badge, Event, Gap
 from tests.ledgers.builders import badge, lms_learner, passes, received
 from tests.staff import client_of
 
@@ -69,3 +70,14 @@ def test_it_is_for_staff_who_may_see_events():
 
 def test_it_only_answers_to_reading(staff):
     assert staff.post(reverse("status")).status_code == 405
+
+
+@pytest.mark.parametrize(("number", "words"), [(7, "7 messages of badges"), (None, "How many, the bus can")])
+def test_it_says_what_was_lost_on_the_bus(staff, number, words):
+    now = timezone.now()
+    Gap.objects.create(
+        topic="badges", group="ours", after="1-0", before="9-0", messages=number, lost_from=now, lost_until=now
+    )
+    page = staff.get(reverse("status")).text
+    assert words in page
+    assert "before group ours had read them" in page
