@@ -13,7 +13,17 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from pipeline.models import Badge, Event, Organization, Signal, Template, TemplateState, Webhook
+from pipeline.models import (
+    Badge,
+    Discrepancy,
+    Event,
+    Gap,
+    Organization,
+    Signal,
+    Template,
+    TemplateState,
+    Webhook,
+)
 
 FRESH_SECONDS = 15
 """How long counted numbers are shown again before they are counted anew."""
@@ -56,10 +66,16 @@ CONCERNS = (
         _("Nobody does it: see that the processes worker and beat run."),
     ),
     Concern(
+        Gap,
+        {"settled_at__isnull": True},
+        _("Gaps of the event bus"),
+        _("The bus removed messages before they were read. Have the LMS send them again, then settle the gap."),
+    ),
+    Concern(
         Badge,
         {"credly_state__exact": "failed", "standing__exact": "awarded"},
         _("Failed badges"),
-        _("Credly refused to issue them, each in its own words. Remove the cause, then retry them."),
+        _("Credly refused to issue them, or our own side failed; each says why. Remove the cause, then retry them."),
     ),
     Concern(
         Badge,
@@ -69,6 +85,17 @@ CONCERNS = (
         _(
             "Credly still holds these badges, though the rules or a person here revoked them. Retry them, or see Credly."
         ),
+    ),
+    Concern(
+        Badge,
+        {
+            "credly_state__exact": "failed",
+            "standing__exact": "revoked",
+            "credly_id__isnull": True,
+            "taken_up__gt": 0,
+        },
+        _("Revoked badges set aside"),
+        _("Nobody knows whether Credly holds them. Retry them: Credly is looked at, and what it holds is revoked."),
     ),
     Concern(
         Badge,
@@ -125,6 +152,13 @@ CONCERNS = (
         {"active__exact": True, "allows_duplicates__exact": True},
         _("Active templates that allow duplicates"),
         _("Credly's own safety net against a second badge is off. Switch off duplicates for them at Credly."),
+        urgent=False,
+    ),
+    Concern(
+        Discrepancy,
+        {"repair_queued_at__isnull": True},
+        _("Discrepancies to Credly"),
+        _("What Credly holds differs from what is noted here. Look at each, then have it repaired."),
         urgent=False,
     ),
     Concern(

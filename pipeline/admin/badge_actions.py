@@ -26,7 +26,10 @@ MOST_AT_ONCE = 500
 
 CONFIRMED = "confirmed"
 
-RETRIED = ngettext_lazy("%d badge is tried again now.", "%d badges are tried again now.")
+RETRIED = ngettext_lazy(
+    "%d badge is tried again now, or within a minute where an answer of Credly was lost.",
+    "%d badges are tried again now, or within a minute where an answer of Credly was lost.",
+)
 NOT_RETRIED = ngettext_lazy(
     "%d badge has nothing to try now: it is done, a worker is at it, or an answer of Credly was lost less than a minute "
     "ago and may still show its effect.",

@@ -21,7 +21,9 @@ from pipeline.admin import attention
 from pipeline.configuration.organizations import api_base_url
 from pipeline.models import (
     Badge,
+    Discrepancy,
     Event,
+    Gap,
     Learner,
     Organization,
     Penalty,
@@ -48,6 +50,8 @@ LEDGERS: Pages = {
     Event: (_("Events"), "inbox"),
     Signal: (_("Signals"), "campaign"),
     Webhook: (_("Webhooks"), "webhook"),
+    Gap: (_("Gaps"), "link_off"),
+    Discrepancy: (_("Discrepancies"), "difference"),
 }
 STAFF: Pages = {
     User: (_("Users"), "person"),

@@ -1,8 +1,13 @@
-"""What an import changes, in words for a person: one `Change` per row, before the order of the file."""
+"""What an import or a sync changes, in words for a person: one `Change` per row."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from django.db.models import Model
+
+from pipeline.models import Organization, Template
 
 Sign = Literal["+", "~", "-", " "]
 ADDED: Sign = "+"
@@ -47,3 +52,29 @@ def shown(value: Any) -> str:
         return text
     short = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
     return json.dumps(short, ensure_ascii=False)
+
+
+def named(row: Organization | Template) -> str:
+    """A row by its kind, its name if it has one, and its uuid."""
+    kind = "organization" if isinstance(row, Organization) else "template"
+    return f'{kind} "{row.name}" ({row.uuid})' if row.name else f"{kind} {row.uuid}"
+
+
+def update(row: Model, wanted: Mapping[str, Any]) -> str:
+    """Write the fields that differ, and say which; empty when none does.  May be repeated."""
+    stored = {field: getattr(row, field) for field in wanted}
+    differing = [field for field in wanted if stored[field] != wanted[field]]
+    for field in differing:
+        setattr(row, field, wanted[field])
+    if differing:
+        row.save(update_fields=differing)
+    return ", ".join(_field_change(field, stored[field], wanted[field]) for field in differing)
+
+
+def from_to(field: str, stored: str, wanted: str) -> str:
+    """How a field changes."""
+    return f"{field} {stored} -> {wanted}"
+
+
+def _field_change(field: str, stored: Any, wanted: Any) -> str:
+    return "api_key: changed" if field == "api_key" else from_to(field, shown(stored), shown(wanted))

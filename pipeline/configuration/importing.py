@@ -9,9 +9,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import models, transaction
+from django.db import transaction
 
-from pipeline.configuration.difference import ADDED, CHANGED, CONTEXT, REMOVED, Change, Sign, shown
+from pipeline.configuration.difference import (
+    ADDED,
+    CHANGED,
+    CONTEXT,
+    REMOVED,
+    Change,
+    Sign,
+    from_to,
+    named,
+    shown,
+    update,
+)
 from pipeline.configuration.document import (
     Document,
     OrganizationEntry,
@@ -21,13 +32,7 @@ from pipeline.configuration.document import (
     TemplateEntry,
     read_document,
 )
-from pipeline.models import (
-    Fulfillment,
-    Organization,
-    Penalty,
-    Requirement,
-    Template,
-)
+from pipeline.models import Fulfillment, Organization, Penalty, Requirement, Template
 
 
 def import_configuration(content: bytes, file: str, *, dry_run: bool = False) -> list[Change]:
@@ -83,9 +88,9 @@ def _organization(entry: OrganizationEntry) -> list[Change]:
     wanted = _mentioned(name=entry.name, api_key=entry.api_key)
     if row is None:
         row = Organization.objects.create(uuid=entry.uuid, **wanted)
-        return [Change(ADDED, _named("organization", row))]
-    subject = _named("organization", row)
-    differing = _update(row, wanted)
+        return [Change(ADDED, named(row))]
+    subject = named(row)
+    differing = update(row, wanted)
     return [Change(CHANGED, subject, differing)] if differing else []
 
 
@@ -101,9 +106,9 @@ def _template(row: Template | None, entry: TemplateEntry, organization: Organiza
     )
     if row is None:
         row = Template.objects.create(uuid=entry.uuid, **wanted)
-        return [Change(ADDED, _named("template", row)), *_conditions(row, entry)]
-    subject = _named("template", row)
-    differing = _update(row, wanted)
+        return [Change(ADDED, named(row)), *_conditions(row, entry)]
+    subject = named(row)
+    differing = update(row, wanted)
     below = _conditions(row, entry)
     if not differing and not below:
         return []
@@ -134,20 +139,20 @@ def _requirement(
         row = Requirement.objects.create(template=template, slug=entry.slug, **wanted)
         _update_rules(row, entry.rules)
         return row, [_change(ADDED, row)]
-    return row, _changed(row, _update(row, wanted), _update_rules(row, entry.rules))
+    return row, _changed(row, update(row, wanted), _update_rules(row, entry.rules))
 
 
 def _penalty(
     template: Template, row: Penalty | None, entry: PenaltyEntry, requirements: Mapping[str, Requirement]
 ) -> list[Change]:
     wanted = {"event_type": entry.event_type, "description": entry.description}
-    named = [requirements[slug] for slug in entry.requirements]
+    resets = [requirements[slug] for slug in entry.requirements]
     if row is None:
         row = Penalty.objects.create(template=template, slug=entry.slug, **wanted)
-        _update_named(row, named)
+        _update_resets(row, resets)
         _update_rules(row, entry.rules)
         return [_change(ADDED, row)]
-    return _changed(row, _update(row, wanted), _update_named(row, named), _update_rules(row, entry.rules))
+    return _changed(row, update(row, wanted), _update_resets(row, resets), _update_rules(row, entry.rules))
 
 
 def _remove(rows: Mapping[str, Requirement] | Mapping[str, Penalty], kept: set[str]) -> list[Change]:
@@ -170,34 +175,13 @@ def _mentioned(**values: Any) -> dict[str, Any]:
     return {field: value for field, value in values.items() if value is not None}
 
 
-def _update(row: models.Model, wanted: Mapping[str, Any]) -> str:
-    """Write the fields that differ, and say which; empty when none does."""
-    stored = {field: getattr(row, field) for field in wanted}
-    differing = [field for field in wanted if stored[field] != wanted[field]]
-    for field in differing:
-        setattr(row, field, wanted[field])
-    if differing:
-        row.save(update_fields=differing)
-    return ", ".join(_field_change(field, stored[field], wanted[field]) for field in differing)
-
-
-def _field_change(field: str, stored: Any, wanted: Any) -> str:
-    if field == "api_key":
-        return "api_key: changed"
-    return _from_to(field, shown(stored), shown(wanted))
-
-
-def _from_to(field: str, stored: str, wanted: str) -> str:
-    return f"{field} {stored} -> {wanted}"
-
-
-def _update_named(row: Penalty, requirements: list[Requirement]) -> str:
+def _update_resets(row: Penalty, requirements: list[Requirement]) -> str:
     """Write which requirements a penalty takes back if they differ, and say how."""
     stored, wanted = (sorted(each.slug for each in rows) for rows in (row.requirements.all(), requirements))
     if stored == wanted:
         return ""
     row.requirements.set(requirements)
-    return _from_to("requirements", f"[{', '.join(stored)}]", f"[{', '.join(wanted)}]")
+    return from_to("requirements", f"[{', '.join(stored)}]", f"[{', '.join(wanted)}]")
 
 
 def _update_rules(row: Requirement | Penalty, wanted: tuple[RuleEntry, ...]) -> str:
@@ -208,7 +192,7 @@ def _update_rules(row: Requirement | Penalty, wanted: tuple[RuleEntry, ...]) -> 
     row.rules.all().delete()
     for rule in wanted:
         row.rules.create(data_path=rule.data_path, operator=rule.operator, value=rule.value)
-    return _from_to("rules", _rules_shown(stored), _rules_shown(wanted))
+    return from_to("rules", _rules_shown(stored), _rules_shown(wanted))
 
 
 def _rules_shown(rules: Iterable[RuleEntry]) -> str:
@@ -222,7 +206,3 @@ def _changed(row: Requirement | Penalty, *differing: str) -> list[Change]:
 
 def _change(sign: Sign, row: Requirement | Penalty, detail: str = "") -> Change:
     return Change(sign, f"{row._meta.verbose_name} {row.slug}", detail, nested=True)
-
-
-def _named(noun: str, row: Organization | Template) -> str:
-    return f'{noun} "{row.name}" ({row.uuid})' if row.name else f"{noun} {row.uuid}"

@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from pipeline.configuration import keys, organizations
-from pipeline.configuration.difference import ADDED, CHANGED, Change, shown
+from pipeline.configuration.difference import ADDED, CHANGED, Change, named, update
 from pipeline.credly.client import CredlyClient, TemplateInfo
 from pipeline.credly.outcomes import Confirmed, Outcome, Rejected, Unauthorized
 from pipeline.models import Organization, Template, TemplateState
@@ -90,7 +90,7 @@ def take_over(organization: Organization, info: TemplateInfo) -> Change | None:
             uuid=info.id, defaults={"organization": organization, "synced_at": timezone.now(), **wanted}
         )
         if is_new:
-            return Change(ADDED, _named(row), "not active until somebody activates it")
+            return Change(ADDED, named(row), "not active until somebody activates it")
         return _update(row, wanted)
 
 
@@ -264,17 +264,10 @@ def _update(row: Template, wanted: dict[str, Any]) -> Change | None:
     """Write what differs; one that is not active at Credly is not active here.  When it was last seen is no change."""
     if wanted["state"] != TemplateState.ACTIVE:
         wanted = {**wanted, "active": False}
-    subject = _named(row)
-    stored = {name: getattr(row, name) for name in wanted}
-    differing = [name for name in wanted if stored[name] != wanted[name]]
+    subject = named(row)
+    differing = update(row, wanted)
     Template.objects.filter(pk=row.pk).update(synced_at=timezone.now())
-    if not differing:
-        return None
-    for name in differing:
-        setattr(row, name, wanted[name])
-    row.save(update_fields=differing)
-    detail = ", ".join(f"{name} {shown(stored[name])} -> {shown(wanted[name])}" for name in differing)
-    return Change(CHANGED, subject, detail)
+    return Change(CHANGED, subject, differing) if differing else None
 
 
 def _state(state: str) -> TemplateState:
@@ -289,7 +282,3 @@ def _image_url(url: str) -> str:
     except ValidationError:
         return ""
     return url if len(url) <= 1000 else ""
-
-
-def _named(row: Template) -> str:
-    return f'template "{row.name}" ({row.uuid})'

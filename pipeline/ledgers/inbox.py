@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from pipeline.bus import catalogue
@@ -20,7 +20,8 @@ from pipeline.models import Event, EventStatus
 logger = logging.getLogger(__name__)
 
 EVALUATED_WITHIN = timedelta(seconds=30)
-"""An event that is still `received` after this was lost on its way and is sent to evaluation again."""
+"""An event that is still `received` after this was lost on its way and is sent to evaluation again.  As long as a worker's
+claim on one, and as a task may run."""
 
 LONGEST_WAIT = timedelta(hours=1)
 
@@ -135,16 +136,20 @@ def waiting(ids: Collection[uuid.UUID]) -> list[Event]:
 
 
 def take_up(event: uuid.UUID) -> bool:
-    """Count that work on an event begins, in a transaction of its own: should the worker die, this remains.
+    """Claim an event and count that, in a transaction of its own: should the worker die, this remains.
 
-    Says whether to go on; one that was taken up too often without coming to an end is `failed`.  Each time counts.  An
-    event that only waits, however long, is not taken up.
+    Says whether to go on: not while another worker is at it, which may be alive; and one that was taken up too often
+    without coming to an end is `failed`.  An event that only waits, however long, is not taken up.
     """
-    received = Event.objects.filter(pk=event, status=EventStatus.RECEIVED)
-    soon = timezone.now() + EVALUATED_WITHIN
-    if received.filter(attempts__lt=MOST_TAKEN_UP).update(attempts=F("attempts") + 1, due_at=soon):
+    now = timezone.now()
+    free = Event.objects.filter(
+        Q(claimed_until=None) | Q(claimed_until__lte=now), pk=event, status=EventStatus.RECEIVED
+    )
+    soon = now + EVALUATED_WITHIN
+    taken = free.filter(attempts__lt=MOST_TAKEN_UP)
+    if taken.update(attempts=F("attempts") + 1, claimed_until=soon, due_at=soon):
         return True
-    given_up = received.update(
+    given_up = free.filter(attempts__gte=MOST_TAKEN_UP).update(
         status=EventStatus.FAILED,
         due_at=None,
         error=f"Taken up {MOST_TAKEN_UP} times and never finished: its worker died of it, or was killed, each time.",
@@ -160,7 +165,7 @@ def put_down(event: uuid.UUID) -> None:
     received_at = received.values_list("received_at", flat=True).first()
     if received_at is not None:
         now = timezone.now()
-        received.update(attempts=F("attempts") - 1, due_at=now + _rest(received_at, now))
+        received.update(attempts=F("attempts") - 1, claimed_until=None, due_at=now + _rest(received_at, now))
 
 
 def lock(event: uuid.UUID) -> Event | None:
@@ -196,6 +201,7 @@ def stumble(event: uuid.UUID, error: Exception) -> None:
     given_up = attempts >= MOST_TAKEN_UP
     received.update(
         status=EventStatus.FAILED if given_up else EventStatus.RECEIVED,
+        claimed_until=None,
         due_at=None if given_up else timezone.now() + EVALUATED_WITHIN * 2**attempts,
         error=f"{name}: {error}",
         traceback=own_frames(error),
@@ -225,7 +231,7 @@ def redrive(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
     """Put `failed` events that could be read back to `received`.  Returns those to evaluate.  May be repeated."""
     ready = list(Event.objects.filter(pk__in=ids, status=EventStatus.FAILED, raw=None).values_list("id", flat=True))
     Event.objects.filter(pk__in=ready, status=EventStatus.FAILED).update(
-        status=EventStatus.RECEIVED, attempts=0, due_at=timezone.now() + EVALUATED_WITHIN
+        status=EventStatus.RECEIVED, attempts=0, claimed_until=None, due_at=timezone.now() + EVALUATED_WITHIN
     )
     return ready
 
@@ -238,6 +244,6 @@ def replay(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
     ended = Event.objects.filter(pk__in=ids, raw=None).exclude(status=EventStatus.RECEIVED)
     ready = list(ended.values_list("id", flat=True))
     Event.objects.filter(pk__in=ready).exclude(status=EventStatus.RECEIVED).update(
-        status=EventStatus.RECEIVED, attempts=0, due_at=timezone.now() + EVALUATED_WITHIN
+        status=EventStatus.RECEIVED, attempts=0, claimed_until=None, due_at=timezone.now() + EVALUATED_WITHIN
     )
     return ready

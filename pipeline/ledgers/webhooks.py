@@ -1,5 +1,6 @@
 """Webhooks: what Credly posted to us, each waiting to be verified and then obeyed."""
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,8 @@ from django.utils import timezone
 from pipeline.ledgers import claims
 from pipeline.models import Organization, Webhook, WebhookState
 
+logger = logging.getLogger(__name__)
+
 MOST_WAITING = 10_000
 """Of one organization.  Anybody can post, and each waiting webhook costs a call to Credly; Credly itself comes again."""
 
@@ -22,6 +25,7 @@ LONGEST_TYPE = 100
 """Characters of an event type that are kept."""
 
 _ENDED: dict[str, Any] = {"claim": None, "claimed_until": None, "nudged_at": None, "due_at": None, "error": ""}
+_RESULT: dict[str, Any] = _ENDED | {"taken_up": 0}
 
 
 class TooManyWaiting(Exception):
@@ -59,9 +63,22 @@ def due(pk: int) -> Webhook | None:
 
 
 def claim(webhook: Webhook) -> Claim | None:
-    """Claim the webhook; None if somebody else has it.  Not renewed: two who handle it at once do no harm."""
+    """Claim the webhook; None if somebody else has it, or if it was taken up too often without a result: then it is `ignored`.
+
+    Not renewed: two who handle it at once do no harm.
+    """
+    if webhook.taken_up >= claims.MOST_TAKEN_UP:
+        _give_up(webhook)
+        return None
     token = claims.take(webhook, state=(WebhookState.WAITING, WebhookState.WAITING))
     return Claim(webhook, token) if token else None
+
+
+def _give_up(webhook: Webhook) -> None:
+    reason = f"Taken up {webhook.taken_up} times without a result: its worker died of it, or was killed, each time."
+    mine = Webhook.objects.filter(claims.free(timezone.now()), pk=webhook.pk, taken_up=webhook.taken_up)
+    if mine.update(state=WebhookState.IGNORED, outcome=reason, **_ENDED):
+        logger.error("Webhook %s was taken up %s times without a result; ignored", webhook.pk, webhook.taken_up)
 
 
 def verified(claim: Claim, event_type: str) -> None:
@@ -71,13 +88,13 @@ def verified(claim: Claim, event_type: str) -> None:
 
 def end(claim: Claim, state: WebhookState, outcome: str) -> None:
     """The webhook is `handled`, `ignored` or `refused`; `outcome` says why, for people.  May be repeated."""
-    _mine(claim).update(state=state, outcome=outcome, **_ENDED)
+    _mine(claim).update(state=state, outcome=outcome, **_RESULT)
 
 
 def postpone(claim: Claim, reason: str, until: datetime | None = None) -> None:
     """No result: try again, `until` given or after a growing wait; after `PATIENCE` give up.  May be repeated."""
     again = until or timezone.now() + claims.wait(claim.webhook.attempts + 1)
-    _mine(claim).update(**_later(claim.webhook, again, reason))
+    _mine(claim).update(**_RESULT | _later(claim.webhook, again, reason))
 
 
 def hold_back(webhook: Webhook, until: datetime, reason: str) -> None:
@@ -100,7 +117,7 @@ def handle_again(webhook: Webhook) -> bool:
     unclaimed = Q(claimed_until=None) | Q(claimed_until__lte=now)
     return bool(
         Webhook.objects.filter(unclaimed, pk=webhook.pk).update(
-            state=WebhookState.WAITING, outcome="", error="", attempts=0, due_at=now, nudged_at=None
+            state=WebhookState.WAITING, outcome="", error="", attempts=0, taken_up=0, due_at=now, nudged_at=None
         )
     )
 

@@ -11,7 +11,7 @@ from opaque_keys import InvalidKeyError
 from openedx_events.event_bus.avro.deserializer import DEFAULT_DESERIALIZERS
 
 from pipeline.bus.catalogue import event_type
-from pipeline.bus.codec import encode
+from pipeline.bus.codec import can_travel, encode
 from pipeline.configuration.places import DocumentError, Problem
 from pipeline.lms.events import LmsEvent
 
@@ -64,6 +64,9 @@ def _read_event(line: str, types: Collection[str], complaints: _Complaints) -> L
     name = fields.get("type")
     if not isinstance(name, str) or name not in types:
         complaints.append(("type", f"must be one of {', '.join(sorted(types))}"))
+        return None
+    if not can_travel(name):
+        complaints.append(("type", "names events that cannot travel on the event bus"))
         return None
     complaints.extend(_misfits(getattr(event_type(name), "payload_class", dict), fields.get("payload"), "payload"))
     if complaints:

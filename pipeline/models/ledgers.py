@@ -43,6 +43,7 @@ class Event(models.Model):
     note = models.TextField(_("note"), blank=True)
     received_at = models.DateTimeField(_("received"), auto_now_add=True)
     due_at = models.DateTimeField(_("due"), null=True, help_text=_("When housekeeping sends it to evaluation again."))
+    claimed_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("event")

@@ -45,8 +45,11 @@ def outcome(event: Event, deciding: int) -> str:
 
 
 def _received(event: Event) -> str:
-    if event.error and event.attempts:
-        text = _("Failed {attempts} time(s), to be tried again {time}: {error}.")
-        when = moment(event.due_at) if event.due_at else _("soon")
-        return text.format(attempts=event.attempts, time=when, error=bare(event.error))
-    return _("Waits to be evaluated and persisted.")
+    if not event.error:
+        return _("Waits to be evaluated and persisted.")
+    when = moment(event.due_at) if event.due_at else _("soon")
+    if not event.attempts:
+        # What fails among others of a batch is not counted as taken up.
+        return _("Failed, to be tried again {time}: {error}.").format(time=when, error=bare(event.error))
+    text = _("Failed {attempts} time(s), to be tried again {time}: {error}.")
+    return text.format(attempts=event.attempts, time=when, error=bare(event.error))

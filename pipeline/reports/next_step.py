@@ -36,13 +36,19 @@ AT_REST = {
     (Standing.REVOKED, CredlyState.NONE): gettext_lazy("Nothing: it was cancelled before Credly held it."),
 }
 
+SET_ASIDE = gettext_lazy(
+    "Nothing by itself: it was set aside without a result. Remove the cause that the error names, then retry: Credly is "
+    "looked at first."
+)
+
 
 def next_step(badge: Badge) -> str:
     """What happens next, when, or why nothing does."""
     key = Standing(badge.standing), CredlyState(badge.credly_state)
     if badge.due_at is not None and key in STEPS:
         return _due(badge, STEPS[key])
-    text = str(AT_REST.get(key, _("Nothing.")))
+    is_set_aside = badge.credly_state == CredlyState.FAILED and badge.taken_up > 0
+    text = str(SET_ASIDE if is_set_aside else AT_REST.get(key, _("Nothing.")))
     if badge.revoked_by in BY_A_PERSON:
         text = f"{text} {_('No event gives it back, unless you let the rules decide again.')}"
     return text

@@ -24,6 +24,7 @@ from pipeline.models import (
     Signal,
     SignalState,
     Standing,
+    Webhook,
 )
 
 HELD = (CredlyState.PENDING, CredlyState.ACCEPTED, CredlyState.REJECTED)
@@ -42,6 +43,7 @@ def pipeline_status() -> dict[str, Any]:
     events = _counts(Event, "status", EventStatus.values)
     badges = _counts(Badge, "standing", Standing.values)
     pending = Badge.objects.filter(due_at__isnull=False).count()
+    webhooks = Webhook.objects.filter(due_at__isnull=False).count()
     credly_states = _counts(Badge, "credly_state", CredlyState.values)
     signals = _counts(Signal, "state", SignalState.values)
     # Once more, for the signals that were put on the bus meanwhile: we read that topic too.
@@ -58,6 +60,7 @@ def pipeline_status() -> dict[str, Any]:
         "badges": badges,
         "credly": credly,
         "signals": signals,
+        "webhooks": {"waiting": webhooks},
         "bus": {"unread": waiting, "gaps": [_gap(gap) for gap in gaps.unsettled()]},
         "keys_refused": [
             _refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)
@@ -65,7 +68,7 @@ def pipeline_status() -> dict[str, Any]:
         "keys_expiring": [_expiring(key) for key in keys.expiring()],
         "discrepancies": Discrepancy.objects.filter(repair_queued_at=None).count(),
         "oldest_waiting": _oldest_waiting(),
-        "idle": waiting == 0 and not any((events["received"], credly["pending"], signals["pending"])),
+        "idle": waiting == 0 and not any((events["received"], credly["pending"], signals["pending"], webhooks)),
     }
 
 
@@ -112,6 +115,7 @@ def _oldest_waiting() -> dict[str, Any] | None:
         "event": Event.objects.filter(status=EventStatus.RECEIVED).aggregate(at=Min("received_at"))["at"],
         "badge": Badge.objects.filter(due_at__isnull=False).aggregate(at=Min("created_at"))["at"],
         "signal": Signal.objects.filter(state=SignalState.PENDING).aggregate(at=Min("created_at"))["at"],
+        "webhook": Webhook.objects.filter(due_at__isnull=False).aggregate(at=Min("received_at"))["at"],
     }
     waiting = {kind: since for kind, since in oldest.items() if since is not None}
     if not waiting:

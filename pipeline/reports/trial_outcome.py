@@ -26,6 +26,7 @@ class Verdict(TextChoices):
     INCOMPLETE = "incomplete", _("Nothing: something is still missing.")
     ALREADY_AWARDED = "already awarded", _("Nothing: the badge is already awarded.")
     FINAL = "final", _("Nothing: the badge was revoked before, and the template does not award again.")
+    NO_NEWS = "no news", _("Nothing: the badge was revoked, and this event decides nothing anew.")
     REVOKED_BY_OPERATOR = "revoked by operator", _("Nothing: the badge was revoked by an operator.")
     REVOKED_AT_CREDLY = "revoked at credly", _("Nothing: the badge was revoked by somebody at Credly.")
 

@@ -44,7 +44,10 @@ def follow(
         return trial, Verdict.NO_REQUIREMENT
     if not said:
         return trial, Verdict.NO_MATCH
-    return trial, _of_incomplete(badge) if missing else _of_complete(badge, template)
+    if missing:
+        return trial, _of_incomplete(badge)
+    is_news = any(step.after != step.before for step in trial.steps)
+    return trial, _of_complete(badge, template, is_news=is_news)
 
 
 def _decisions(template: Template, learner: Learner | None) -> dict[int, rules.Decision]:
@@ -88,8 +91,8 @@ def _missing(
     )
 
 
-def _of_complete(badge: Badge | None, template: Template) -> Verdict:
-    """What `ledgers.badges.follow` does for a complete template."""
+def _of_complete(badge: Badge | None, template: Template, *, is_news: bool) -> Verdict:
+    """What `ledgers.badges.follow` does for a complete template; `is_news` if the event changes a decision."""
     if badge is None:
         return Verdict.AWARDED
     if badge.standing == Standing.AWARDED:
@@ -98,9 +101,12 @@ def _of_complete(badge: Badge | None, template: Template) -> Verdict:
         return Verdict.REVOKED_BY_OPERATOR
     if badge.revoked_by == RevokedBy.CREDLY:
         return Verdict.REVOKED_AT_CREDLY
-    if badge.credly_state not in REVOCATION_BEGUN:
+    has_begun = badge.credly_state in REVOCATION_BEGUN
+    if not has_begun and (is_news or badge.credly_id is None):
         return Verdict.RESTORED
-    return Verdict.AWARDED_AGAIN if template.reaward else Verdict.FINAL
+    if template.reaward:
+        return Verdict.AWARDED_AGAIN
+    return Verdict.FINAL if has_begun else Verdict.NO_NEWS
 
 
 def _of_incomplete(badge: Badge | None) -> Verdict:

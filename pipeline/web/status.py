@@ -16,6 +16,7 @@ STAGES = {
     "badges": _("Badges"),
     "credly": _("At Credly"),
     "signals": _("Signals"),
+    "webhooks": _("Webhooks"),
 }
 STATES = {
     "received": _("received"),
@@ -28,6 +29,7 @@ STATES = {
     "sent": _("sent"),
     "disabled": _("disabled"),
     "failed": _("failed"),
+    "waiting": _("waiting"),
 }
 
 

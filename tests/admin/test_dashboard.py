@@ -19,7 +19,7 @@ from pipeline.admin.attention import MANY_ATTEMPTS
 from pipeline.bus.streams import StreamReader
 from pipeline.embedded.redis import RedisServer, free_port
 from pipeline.ledgers import outbox
-from pipeline.models import ConsumerGroup, Event, Signal, Template, Webhook
+from pipeline.models import ConsumerGroup, Discrepancy, DiscrepancyKind, Event, Gap, Signal, Template, Webhook
 from tests.bus.examples import fields
 from tests.ledgers.builders import (
     TOPIC,
@@ -86,11 +86,22 @@ def webhook(**changes: Any) -> None:
     Webhook.objects.create(organization=organization(), event=uuid4(), event_type="badge.state.changed", **changes)
 
 
+def gap(**changes: Any) -> None:
+    Gap.objects.create(topic=TOPIC, group=GROUP, after=str(uuid4()), before="9-0", messages=3, **changes)
+
+
+def discrepancy(**changes: Any) -> None:
+    Discrepancy.objects.create(
+        organization=organization(), kind=DiscrepancyKind.MISSING, found_at=timezone.now(), **changes
+    )
+
+
 CAUSES: dict[str, Callable[[], Any]] = {
     "Failed events": lambda: event("failed"),
     "Events not evaluated for 15 minutes": lambda: event("received", received_at=timezone.now() - LONG_AGO),
     "Failed badges": lambda: badge(credly_state="failed", due_at=None),
     "Failed revocations": lambda: badge(credly_state="failed", standing="revoked", credly_id=uuid4(), due_at=None),
+    "Revoked badges set aside": lambda: badge(credly_state="failed", standing="revoked", taken_up=4, due_at=None),
     "Badges tried again and again": lambda: badge(attempts=MANY_ATTEMPTS),
     "Badges due for 15 minutes": lambda: badge(due_at=timezone.now() - LONG_AGO),
     "Failed signals": lambda: signal("failed"),
@@ -101,6 +112,8 @@ CAUSES: dict[str, Callable[[], Any]] = {
     "Active templates that are not active at Credly": lambda: template(state="archived"),
     "Active templates that allow duplicates": lambda: template(allows_duplicates=True),
     "Refused webhooks in 7 days": lambda: webhook(state="refused"),
+    "Gaps of the event bus": lambda: gap(),
+    "Discrepancies to Credly": lambda: discrepancy(),
     "API keys that expire soon": lambda: organization(key_expires_at=timezone.now() + timedelta(days=3)),
 }
 HARMLESS: dict[str, Callable[[], Any]] = {
@@ -110,6 +123,8 @@ HARMLESS: dict[str, Callable[[], Any]] = {
     "badge to be tried again": lambda: badge(attempts=3, due_at=timezone.now() + timedelta(minutes=5)),
     "badge that never was at Credly": lambda: badge(credly_state="failed", standing="revoked", due_at=None),
     "sent signal": lambda: signal("sent"),
+    "settled gap": lambda: gap(settled_at=timezone.now()),
+    "discrepancy with its repair queued": lambda: discrepancy(repair_queued_at=timezone.now()),
     "handled webhook": lambda: webhook(state="handled"),
     "organization": lambda: organization(key_expires_at=timezone.now() + timedelta(days=90)),
     "inactive template": lambda: template(active=False, state="archived", allows_duplicates=True),

@@ -217,11 +217,11 @@ class Cluster(System):
                 _signal_group(pid, signal.SIGSTOP)
                 self._continue_at[pid] = time.monotonic() + PAUSE_SECONDS
 
-    def dismiss(self, group: int) -> None:
-        """The process of this group is killed, and not started again before `recall`."""
-        name = next(name for name, process in self._supervised.items() if process.pid == group)
+    def dismiss(self, fuse: Fuse) -> None:
+        """The process that a fuse killed is not started again before `recall`."""
+        blown = fuse.blown()
+        name = next(name for name, process in self._supervised.items() if blown and process.pid == blown.group)
         self._dismissed[name] = self._supervised.pop(name)
-        _signal_group(group, signal.SIGKILL)
 
     def recall(self) -> None:
         """Whoever was dismissed is started again as if it had died now.  May be repeated."""
@@ -253,7 +253,7 @@ class Cluster(System):
         groups: list[dict[str, Any]] = self.bus.xinfo_groups(TOPIC)
         own = next(group for group in groups if group["name"] == GROUP.encode())
         last: Any = self.bus.xinfo_stream(TOPIC)["last-generated-id"]
-        return int(own["pending"]) + (own["last-delivered-id"] != last)
+        return int(own["pending"]) + int(own["last-delivered-id"] != last)
 
 
 def _with_points(command: str) -> str:

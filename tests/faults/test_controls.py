@@ -44,7 +44,8 @@ def killed_for_good(cluster: Cluster) -> Story:
     story = Story(cluster.school, SEED, learners=3, events_each=0)
     armed = cluster.arm("read, not stored", Blow.KILL)
     cluster.play(story.all_pass())
-    cluster.dismiss(eventually(armed.blown).group)
+    eventually(armed.blown)
+    cluster.dismiss(armed)
     return story
 
 

@@ -58,10 +58,8 @@ def recoveries(
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("process", "memory"), CHOSEN)
-def test_work_goes_on_within_a_minute_after_a_kill_with_the_memory_of_the_broker(
-    recoveries, record_property, process, memory
-):
+def test_work_goes_on_within_a_minute_after_a_kill_with_the_memory_of_the_broker(recoveries, process, memory):
     seconds, found = recoveries[process, memory]
-    record_property("seconds", round(seconds))
+    print(f"{process} killed, the broker's memory {memory}: {seconds:.0f} s")  # noqa: T201 - shown by pytest -rP
     assert found == []
     assert seconds <= PROMISED_SECONDS

@@ -165,3 +165,35 @@ def test_housekeeping_names_those_that_are_due_but_not_while_credly_refuses_the_
     )
     assert webhooks.named_due(10) == [row.pk]
     assert webhooks.named_due(10) == [], "named twice within the interval"
+
+
+def test_one_that_is_taken_up_again_and_again_without_a_result_is_ignored_with_the_reason(caplog):
+    row = received()
+    for _ in range(claims.MOST_TAKEN_UP):
+        claimed(row)
+        Webhook.objects.update(claimed_until=timezone.now())
+    assert webhooks.claim(webhooks.due(row.pk)) is None
+    now = reread(row)
+    assert (now.state, now.due_at, now.claim) == ("ignored", None, None)
+    assert "its worker died of it, or was killed" in now.outcome
+    assert "taken up 4 times without a result" in caplog.text
+    assert webhooks.handle_again(row)
+    assert claimed(row)
+
+
+def test_any_result_counts_anew_how_often_a_webhook_is_taken_up():
+    row = received()
+    for _ in range(2 * claims.MOST_TAKEN_UP):
+        Webhook.objects.update(due_at=timezone.now())
+        webhooks.postpone(claimed(row), "Credly is away")
+    Webhook.objects.update(due_at=timezone.now())
+    webhooks.end(claimed(row), WebhookState.HANDLED, "done")
+    assert (reread(row).state, reread(row).taken_up) == ("handled", 0)
+
+
+def test_a_refused_key_does_not_hide_that_a_webhook_kills_its_worker():
+    row = received()
+    claimed(row)
+    Webhook.objects.update(claimed_until=timezone.now())
+    webhooks.hold_back(row, timezone.now(), "no key")
+    assert reread(row).taken_up == 1

@@ -64,6 +64,14 @@ def test_payload_fields_with_a_default_may_be_left_out():
     read_events([changed("payload.course", {"course_key": "course-v1:A+B+C"})], "events.jsonl", TYPES)
 
 
+def test_an_event_of_a_type_that_cannot_travel_is_told_at_once():
+    forum = [name for name in event_types() if not can_travel(name)]
+    assert len(forum) == 3
+    for name in forum:
+        with pytest.raises(DocumentError, match="type: names events that cannot travel on the event bus"):
+            read({"type": name, "payload": payload_of(name)}, types=[name])
+
+
 def test_empty_lines_are_skipped_and_counted():
     assert problems("", "\n", "nonsense")[0].startswith("events.jsonl:3: is not JSON")
 

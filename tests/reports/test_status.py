@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -11,8 +12,8 @@ from pipeline import models
 from pipeline.bus.positions import Gap
 from pipeline.bus.streams import StreamReader
 from pipeline.embedded.redis import RedisServer, free_port
-from pipeline.ledgers import gaps, holdings, outbox
-from pipeline.models import Badge, ConsumerGroup, Event, Organization, Signal
+from pipeline.ledgers import gaps, holdings, outbox, webhooks
+from pipeline.models import Badge, ConsumerGroup, Event, Organization, Signal, Webhook
 from pipeline.reports import status
 from pipeline.reports.status import pipeline_status
 from tests.bus.examples import fields
@@ -41,6 +42,7 @@ def settle() -> None:
     Event.objects.update(status="processed", due_at=None)
     Badge.objects.update(due_at=None)
     Signal.objects.update(state="sent", due_at=None)
+    Webhook.objects.update(state="handled", due_at=None)
 
 
 def test_of_an_empty_pipeline_every_number_is_zero_and_it_is_idle(bus):
@@ -49,6 +51,7 @@ def test_of_an_empty_pipeline_every_number_is_zero_and_it_is_idle(bus):
         "badges": {"awarded": 0, "revoked": 0},
         "credly": {"pending": 0, "issued": 0, "revoked": 0, "failed": 0},
         "signals": {"pending": 0, "sent": 0, "disabled": 0, "failed": 0},
+        "webhooks": {"waiting": 0},
         "bus": {"unread": 0, "gaps": []},
         "keys_refused": [],
         "keys_expiring": [],
@@ -82,8 +85,9 @@ def test_events_badges_and_signals_are_counted_by_state(bus):
         lambda: badge(),
         lambda: badge(due_at=timezone.now() + timedelta(days=1)),
         lambda: outbox.write(badge(due_at=None), outbox.AWARDED),
+        lambda: webhooks.receive(organization(), uuid4(), "badge.created"),
     ],
-    ids=["event", "badge", "badge for tomorrow", "signal"],
+    ids=["event", "badge", "badge for tomorrow", "signal", "webhook"],
 )
 def test_with_anything_waiting_at_any_stage_it_is_not_idle(bus, waiting):
     assert pipeline_status()["idle"]

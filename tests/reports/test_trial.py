@@ -226,6 +226,17 @@ def test_a_revoked_badge_comes_back_only_where_that_is_allowed(reaward, by, stat
     assert really(row, event, before=(1, "revoked")) == (verdict if verdict in EFFECTIVE else None)
 
 
+@pytest.mark.parametrize(("credly_id", "verdict"), [(uuid4(), Verdict.NO_NEWS), (None, Verdict.RESTORED)])
+def test_an_event_that_decides_nothing_anew_gives_back_only_what_credly_never_held(credly_id, verdict):
+    row, who = course_template(), lms_learner()
+    deliver(passes(who, 5))
+    Badge.objects.update(standing="revoked", revoked_by="rules", credly_state="failed", credly_id=credly_id)
+    older = passes(who, 1)
+    assert tried(row, older).verdict is verdict
+    deliver(older)
+    assert really(row, older, before=(1, "revoked")) == (verdict if verdict in EFFECTIVE else None)
+
+
 # No effects
 
 
@@ -299,14 +310,15 @@ def meddle(draw: st.DrawFn) -> None:
     """What happens to badges besides events: Credly carries things out, a person revokes."""
     for badge in Badge.objects.order_by("pk"):
         states = (
-            ["none", "issuing", "pending", "failed"] if badge.standing == "awarded" else ["pending", *["revoked"] * 4]
+            ["none", "issuing", "pending", "failed"] if badge.standing == "awarded" else ["pending", "failed", *["revoked"] * 4]
         )
         state = draw(st.sampled_from(states))
         live = state in ("issuing", "pending")
         others = Badge.objects.filter(learner=badge.learner, template=badge.template).exclude(pk=badge.pk)
         if live and others.filter(credly_state__in=("issuing", "pending")).exists():
             continue
-        Badge.objects.filter(pk=badge.pk).update(credly_state=state)
+        was_held = state in ("pending", "revoked") or (state == "failed" and draw(st.booleans()))
+        Badge.objects.filter(pk=badge.pk).update(credly_state=state, credly_id=uuid4() if was_held else None)
         if badge.standing == "revoked" or draw(st.sampled_from([False, False, False, True])):
             by = draw(st.sampled_from(["rules"] * 6 + ["operator", "credly"]))
             Badge.objects.filter(pk=badge.pk).update(standing="revoked", revoked_by=by)

@@ -24,7 +24,7 @@ class Command(DatabaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(status))
             return
-        for stage in ("events", "badges", "credly", "signals"):
+        for stage in ("events", "badges", "credly", "signals", "webhooks"):
             counts = "  ".join(f"{state} {number}" for state, number in status[stage].items())
             self.stdout.write(f"{stage:8} {counts}")
         unread = status["bus"]["unread"]
