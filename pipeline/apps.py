@@ -7,7 +7,7 @@ class PipelineConfig(AppConfig):
     """Tables, admin and commands of the badges pipeline."""
 
     name = "pipeline"
-    verbose_name = "Badges"
+    verbose_name = "Open badges"
 
     def ready(self) -> None:
         """Register the system checks."""

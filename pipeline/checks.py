@@ -107,6 +107,17 @@ def check_api_keys(
         return []
 
 
+@checks.register(checks.Tags.security, deploy=True)
+def check_webhook_secret(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``CREDLY_WEBHOOK_SECRET``: W006 if it is empty, for a site that others can reach."""
+    if settings.CREDLY_WEBHOOK_SECRET:
+        return []
+    what = "CREDLY_WEBHOOK_SECRET is empty, so anybody can post webhooks, and each one costs calls to Credly."
+    return [
+        checks.Warning(what, hint="Choose a secret and set it here and at Credly (docs/webhooks.md).", id="badges.W006")
+    ]
+
+
 def _check_expiry(key: keys.Expiring) -> CheckMessage:
     what = f"The API key of {key.organization} ({key.organization.uuid})"
     when = f"{'expired' if key.days < 0 else 'expires'} on {key.expires:%Y-%m-%d}"

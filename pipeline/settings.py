@@ -145,12 +145,18 @@ RETENTION_DAYS = _environment.integer("RETENTION_DAYS", 180, minimum=1)
 # The last part of the webhook's path, when Credly is told one; without it any is taken, since each event is verified anyway.
 CREDLY_WEBHOOK_SECRET = _environment.text("CREDLY_WEBHOOK_SECRET", "")
 
+# Calls to Credly per second and organization over all processes, and at once per `credly` process; 0 is no limit of ours.
+# Credly publishes none.
+CREDLY_RATE_LIMIT = _environment.integer("CREDLY_RATE_LIMIT", 100)
+CREDLY_CONCURRENCY_PER_ORGANIZATION = _environment.integer("CREDLY_CONCURRENCY_PER_ORGANIZATION", 0)
+
 BADGES_ENABLED = _environment.boolean("BADGES_ENABLED", False)
 BADGES_CONFIG = _badges_config(_environment)
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = True
+FORMAT_MODULE_PATH = "pipeline.formats"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "pipeline.urls"

@@ -7,6 +7,9 @@ from pipeline.web.probes import healthz, readyz
 from pipeline.web.status import status_page
 from pipeline.web.webhooks import receive_webhook
 
+handler403 = "pipeline.web.errors.forbidden"
+handler404 = "pipeline.web.errors.not_found"
+
 urlpatterns = [
     path("", status_page, name="status"),
     path("admin/", admin.site.urls),

@@ -371,11 +371,18 @@ def test_a_wrong_extra_argument_of_the_consumer_is_one_line(run, extra, status, 
         ["redrive"],
         ["import_badges", "pipeline/demo/badges.yaml"],
         ["export_badges"],
+        ["try_event", "--template", ORGANIZATION, "--event", ORGANIZATION],
+        ["sync_organization_badge_templates"],
+        ["reconcile"],
+        ["replay_events", "--status", "failed"],
+        ["purge_events"],
+        ["export_learner", "--username", "ada"],
+        ["retire_learner", "--username", "ada"],
     ],
     ids=lambda command: command[0],
 )
 def test_a_database_without_tables_ends_a_command_with_one_line(run, command):
-    ran = run(*MANAGE, *command, REDIS_URL="redis://127.0.0.1:1/0")
+    ran = run(*MANAGE, *command, BADGES_ENABLED="true", REDIS_URL="redis://127.0.0.1:1/0")
     assert (ran.returncode, ran.stdout) == (1, "")
     [line] = ran.stderr.splitlines()
     assert line.startswith("CommandError: The database refuses: no such table")

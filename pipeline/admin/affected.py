@@ -28,8 +28,9 @@ def before_a_change(template: Template) -> str:
             _("“%(name)s” is active.") % {"name": template.name},
             learners_concerned(template),
             _(
-                "A changed rule counts for events from now on; badges that were issued stay until an event takes them "
-                "back. Removing a requirement removes what learners achieved in it."
+                "A changed rule counts for events from now on. Who holds the badge keeps it, also where a requirement is "
+                "added, until a penalty takes back a requirement while something is missing. Removing a requirement removes "
+                "what learners achieved in it."
             ),
         )
     )

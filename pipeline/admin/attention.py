@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from pipeline.admin.filters import Learners
 from pipeline.models import (
     Badge,
     Discrepancy,
@@ -35,6 +36,10 @@ MANY_ATTEMPTS = 10
 """The waits between attempts double: this many failed attempts took about a quarter of an hour."""
 
 FORGERIES_SHOWN = timedelta(days=7)
+WITHDRAWALS_SHOWN = timedelta(days=30)
+"""From the last time that Credly was heard about the template: a sync does not look up again what it withdrew."""
+
+WITHDRAWN = (TemplateState.DRAFT, TemplateState.ARCHIVED)
 
 Lookup = Mapping[str, Any]
 
@@ -50,6 +55,8 @@ class Concern:
     advice: str | Promise
     urgent: bool = True
     """Whether something stands still or is wrong now, or will only some day."""
+    learners: str = ""
+    """Of templates: only those with such learners, as the filter `Learners` of their list has it."""
 
 
 CONCERNS = (
@@ -137,15 +144,59 @@ CONCERNS = (
     ),
     Concern(
         Organization,
+        {"gate_reason__exact": "failing"},
+        _("Organizations that Credly fails"),
+        _("One call after the other went wrong. Their badges wait, and go on by themselves once Credly answers."),
+    ),
+    Concern(
+        Organization,
+        {"gate_reason__exact": "throttled"},
+        _("Organizations of which Credly asked for fewer calls"),
+        _("Their badges wait, and go on by themselves. If it stays, lower CREDLY_RATE_LIMIT."),
+        urgent=False,
+    ),
+    Concern(
+        Organization,
         {"sync_error__gt": ""},
         _("Organizations whose last sync failed"),
         _("Changes at Credly are not seen here. The organization's page says why."),
     ),
     Concern(
         Template,
-        {"active__exact": True, "state__in": (TemplateState.DRAFT, TemplateState.ARCHIVED)},
+        {"active__exact": True, "state__in": WITHDRAWN},
         _("Active templates that are not active at Credly"),
         _("Credly refuses their badges. Activate them there, or deactivate them here."),
+    ),
+    Concern(
+        Template,
+        {"active__exact": False, "state__in": WITHDRAWN},
+        _("Templates that Credly withdrew"),
+        _(
+            "They were deactivated here, for Credly calls them archived or draft, and learners were on the way. To go on, "
+            "activate them at Credly, sync, then activate them here."
+        ),
+        learners=Learners.ON_THE_WAY,
+    ),
+    Concern(
+        Template,
+        lambda now: {"active__exact": False, "state__in": WITHDRAWN, "synced_at__gte": now - WITHDRAWALS_SHOWN},
+        _("Templates withdrawn in 30 days that learners hold"),
+        _(
+            "Credly calls them archived or draft, so they were deactivated here. The badges stay; nobody earns them now."
+        ),
+        urgent=False,
+        learners=Learners.HOLDING,
+    ),
+    Concern(
+        Template,
+        {"active__exact": False, "state__exact": TemplateState.ACTIVE},
+        _("Templates active at Credly, but not here"),
+        _(
+            "Learners are on the way, and no event counts for them. Where Credly had withdrawn a template and has it active "
+            "again, activate it here too, then replay the events that came meanwhile."
+        ),
+        urgent=False,
+        learners=Learners.ON_THE_WAY,
     ),
     Concern(
         Template,
@@ -207,10 +258,15 @@ def list_url(model: type[Model], where: Lookup) -> str:
 def _count() -> list[tuple[int, str]]:
     now = timezone.now()
     wheres = [concern.where(now) if callable(concern.where) else concern.where for concern in CONCERNS]
-    return [
-        (concern.model._default_manager.filter(**where).count(), list_url(concern.model, where))
-        for concern, where in zip(CONCERNS, wheres, strict=True)
-    ]
+    return [_counted(concern, where) for concern, where in zip(CONCERNS, wheres, strict=True)]
+
+
+def _counted(concern: Concern, where: Lookup) -> tuple[int, str]:
+    rows = concern.model._default_manager.filter(**where)
+    if concern.learners:
+        rows = Learners.having(rows, concern.learners)
+        where = {**where, Learners.parameter_name: concern.learners}
+    return rows.count(), list_url(concern.model, where)
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -20,15 +21,18 @@ from pipeline.ledgers import interventions
 from pipeline.ledgers.badges import BY_A_PERSON, REVOCATION_BEGUN
 from pipeline.ledgers.interventions import Recheck, Release
 from pipeline.models import Badge, CredlyState, RevokedBy, Standing
+from pipeline.reports.cases import cases_of
+from pipeline.reports.phrases import missing
 
 MOST_AT_ONCE = 500
 """Badges of one action; its confirmation lists them all."""
 
 CONFIRMED = "confirmed"
 
-RETRIED = ngettext_lazy(
-    "%d badge is tried again now, or within a minute where an answer of Credly was lost.",
-    "%d badges are tried again now, or within a minute where an answer of Credly was lost.",
+RETRIED = ngettext_lazy("%d badge is tried again now.", "%d badges are tried again now.")
+RETRIED_LATER = ngettext_lazy(
+    "%d badge is tried again within a minute: an answer of Credly was lost and may still show its effect.",
+    "%d badges are tried again within a minute: answers of Credly were lost and may still show their effect.",
 )
 NOT_RETRIED = ngettext_lazy(
     "%d badge has nothing to try now: it is done, a worker is at it, or an answer of Credly was lost less than a minute "
@@ -40,8 +44,10 @@ REVOKED = ngettext_lazy("%d badge is revoked.", "%d badges are revoked.")
 NOT_REVOKED = ngettext_lazy("%d badge was revoked already.", "%d badges were revoked already.")
 RECHECKS = {
     Recheck.LOOKS: ngettext_lazy(
-        "%d badge is looked up at Credly; its history will say what Credly answers.",
-        "%d badges are looked up at Credly; their histories will say what Credly answers.",
+        "%d badge is looked up at Credly; its history will say what Credly answers. If it says nothing within a minute, ask "
+        "again.",
+        "%d badges are looked up at Credly; their histories will say what Credly answers. If one says nothing within a "
+        "minute, ask again.",
     ),
     Recheck.TRIES_AGAIN: ngettext_lazy(
         "%d badge has no Credly id yet, so it is tried again; if Credly holds it already, that one is taken over.",
@@ -58,18 +64,23 @@ RELEASES = {
         "%d badges are awarded again: the learners fulfill the template.",
     ),
     Release.NOT_COMPLETE: ngettext_lazy(
-        "%d badge is left to the rules and stays revoked: the learner does not fulfill the template now.",
-        "%d badges are left to the rules and stay revoked: the learners do not fulfill the template now.",
+        "%d badge stays as it was: the learner does not fulfill the template now. Ask again once that is so.",
+        "%d badges stay as they were: the learners do not fulfill the template now. Ask again once that is so.",
     ),
     Release.TEMPLATE_INACTIVE: ngettext_lazy(
-        "%d badge is left to the rules and stays revoked: its template takes no part now.",
-        "%d badges are left to the rules and stay revoked: their template takes no part now.",
+        "%d badge stays as it was: its template is inactive or has no requirement, so the rules can't decide now. "
+        "Ask again once it is active.",
+        "%d badges stay as they were: their templates are inactive or have no requirement, so the rules can't decide now. "
+        "Ask again once they are active.",
     ),
     Release.NOTHING: ngettext_lazy(
         "%d badge was left alone: no person revoked it.", "%d badges were left alone: no person revoked them."
     ),
 }
-NOTHING_DONE = (Recheck.NOTHING, Release.NOTHING)
+NOTHING_DONE = (Recheck.NOTHING, Release.NOT_COMPLETE, Release.TEMPLATE_INACTIVE, Release.NOTHING)
+
+TOLD_APART = 5
+"""Badges of which the answer says one by one what is missing; the learners' pages say it of each."""
 
 
 class ReasonForm(forms.Form):
@@ -97,7 +108,9 @@ class BadgeActions(Operable):
         again = [badge for badge in selected if interventions.retry(badge, request.user.get_username())]
         nudges.issue(_ids(again))
         self.done(request, again, gettext("Retried."))
-        tell(request, len(again), RETRIED)
+        later = Badge.objects.filter(pk__in=_ids(again), due_at__gt=timezone.now()).count()
+        tell(request, len(again) - later, RETRIED)
+        tell(request, later, RETRIED_LATER)
         tell(request, len(selected) - len(again), NOT_RETRIED, messages.WARNING)
 
     @action(description=_("Revoke with reason…"), permissions=["operate"])
@@ -121,7 +134,7 @@ class BadgeActions(Operable):
 
     @action(description=_("Let the rules decide again…"), permissions=["operate"])
     def let_rules_decide(self, request: HttpRequest, queryset: QuerySet[Badge]) -> TemplateResponse | None:
-        """Ask, then leave to the rules what a person revoked."""
+        """Ask, then have the rules award what a person revoked, where they can."""
         if not self.within(request, queryset, MOST_AT_ONCE):
             return None
         selected = list(queryset)
@@ -133,6 +146,9 @@ class BadgeActions(Operable):
         nudges.issue([changed for _badge, released in came for changed in released.badges])
         released = [(badge, released.release) for badge, released in came]
         self._report(request, released, RELEASES, gettext("Left to the rules."))
+        incomplete = [badge for badge, release in released if release is Release.NOT_COMPLETE]
+        for badge in incomplete[:TOLD_APART]:
+            messages.warning(request, _lacking(badge))
         return None
 
     @action(description=_("Re-check at Credly"), permissions=["operate"])
@@ -188,8 +204,14 @@ def _of_release(badge: Badge) -> str:
     if badge.standing != Standing.REVOKED or badge.revoked_by not in BY_A_PERSON:
         return gettext("Nothing: no person revoked it.")
     if badge.credly_state in REVOCATION_BEGUN or badge.revoked_by == RevokedBy.CREDLY:
-        return gettext("If the learner fulfills the template now, Credly issues a new badge.")
-    return gettext("If the learner fulfills the template now, the badge stays with them.")
+        return gettext("If the learner fulfills the template now, Credly issues a new badge. Else nothing changes.")
+    return gettext("If the learner fulfills the template now, the badge stays with them. Else nothing changes.")
+
+
+def _lacking(badge: Badge) -> str:
+    """What keeps the rules from awarding the badge."""
+    case = next(case for case in cases_of(badge.learner) if case.template.pk == badge.template_id)
+    return f"{badge.template}, {badge.learner}: {missing(case)}."
 
 
 def _ids(badges: Sequence[Badge]) -> list[int]:

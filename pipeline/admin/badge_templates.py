@@ -20,10 +20,15 @@ from unfold.decorators import action, display
 
 from pipeline.admin import trial
 from pipeline.admin.affected import after_a_change, before_a_change, learners_concerned
+from pipeline.admin.enumeration import enumerated
+from pipeline.admin.filters import Learners
 from pipeline.admin.rule_overview import conditions_of
+from pipeline.admin.search import FoundByUuid
+from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.configuration import activation
 from pipeline.ledgers.observations import HELD
 from pipeline.models import Badge, Progress, Standing, Template, TemplateState
+from pipeline.reports.phrases import moment
 from pipeline.reports.sentence import WHOLE_RULE, formula, sentence
 
 HOLDING = {"standing__exact": Standing.AWARDED.value, "credly_state__in": ",".join(HELD)}
@@ -42,7 +47,7 @@ class TemplateForm(forms.ModelForm):
 
 
 @admin.register(Template)
-class TemplateAdmin(ModelAdmin):
+class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
     """Badge templates.
 
     What Credly says of a template is shown and not edited.  One that was made by hand has its name, description and image
@@ -59,9 +64,8 @@ class TemplateAdmin(ModelAdmin):
         "with_progress",
         "holding",
         "duplicates",
-        "synced_at",
     )
-    list_filter = ("active", "state", "reaward", "allows_duplicates", "organization")
+    list_filter = ("active", "state", "reaward", "allows_duplicates", Learners, "organization")
     list_select_related = ("organization",)
     search_fields = ("name", "uuid")
     search_help_text = gettext_lazy("Name or UUID")
@@ -86,7 +90,7 @@ class TemplateAdmin(ModelAdmin):
             )
             fields = ("uuid", "organization", *described, "reaward")
             return ((None, {"fields": fields, "description": explanation}),)
-        facts = (*described, "uuid", "organization", "state", "synced_at", "at_credly")
+        facts = ("picture", *described, "uuid", "organization", "state", "synced_at", "at_credly")
         return (
             (None, {"fields": ("active", "reaward")}),
             (_("At Credly"), {"fields": facts}),
@@ -96,7 +100,7 @@ class TemplateAdmin(ModelAdmin):
         """Everything that Credly says."""
         if obj is None:
             return ()
-        fixed = ("uuid", "organization", "state", "synced_at", "at_credly")
+        fixed = ("picture", "uuid", "organization", "state", "synced_at", "at_credly")
         return (*fixed, "name", "description", "image_url") if obj.synced_at else fixed
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -109,14 +113,15 @@ class TemplateAdmin(ModelAdmin):
                 "sentence": sentence(stored),
                 "formula": formula(stored),
                 "problems": activation.problems(stored),
+                "withdrawal": _withdrawal(stored),
                 "warning": before_a_change(stored) if stored.active else "",
                 "conditions": conditions_of(stored, request, self.admin_site),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Template, form: forms.ModelForm, change: bool) -> None:
-        """Save, and tell what that means for learners."""
-        super().save_model(request, obj, form, change)
+        """Save what was changed and nothing else, for the pipeline writes the same row; tell what that means for learners."""
+        obj.save(update_fields=form.changed_data if change else None)
         if change and "active" in form.changed_data:
             messages.info(request, _now_active(obj) if obj.active else _now_inactive(obj))
         elif change and obj.active and form.changed_data:
@@ -144,15 +149,18 @@ class TemplateAdmin(ModelAdmin):
     @action(description=gettext_lazy("Activate"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[Template]) -> None:
         """Switch on the templates that nothing speaks against, and say of the others what does."""
-        activated = 0
+        activated, refused = 0, []
         for template in queryset.filter(active=False).prefetch_related(*WHOLE_RULE):
             found = activation.problems(template)
             if found:
-                text = _("“%(name)s” stays inactive. %(problems)s")
-                messages.error(request, text % {"name": template.name, "problems": " ".join(found)})
+                text = _("“%(name)s” stays deactivated. %(problems)s")
+                refused.append(text % {"name": template.name, "problems": " ".join(found)})
             else:
                 self._switch(request, template, active=True)
                 activated += 1
+        if refused:
+            text = ngettext("%(number)s template was refused.", "%(number)s templates were refused.", len(refused))
+            messages.error(request, format_html("{}{}", text % {"number": len(refused)}, enumerated(refused)))
         text = ngettext("%(number)s template was activated.", "%(number)s templates were activated.", activated)
         messages.success(request, text % {"number": activated})
 
@@ -181,6 +189,11 @@ class TemplateAdmin(ModelAdmin):
         picture = _picture(template, 32) if template.image_url else ""
         classes = "flex flex-row gap-2 items-center whitespace-nowrap"
         return format_html('<span class="{}">{}<span>{}</span></span>', classes, picture, template)
+
+    @display(description=gettext_lazy("image"))
+    def picture(self, template: Template) -> str | None:
+        """The badge's picture, as large as its page has room for."""
+        return _picture(template, 128) if template.image_url else None
 
     @display(
         description=gettext_lazy("at Credly"),
@@ -258,8 +271,20 @@ def _now_active(template: Template) -> str:
 
 
 def _now_inactive(template: Template) -> str:
-    return _("“%(name)s” is inactive: events change nothing, issued badges stay. %(learners)s") % {
+    return _("“%(name)s” is deactivated: events change nothing, issued badges stay. %(learners)s") % {
         "name": template.name,
+        "learners": learners_concerned(template),
+    }
+
+
+def _withdrawal(template: Template) -> str:
+    """That Credly took the template out of use, so that nobody here did; empty if it did not."""
+    if template.active or template.state == TemplateState.ACTIVE or template.synced_at is None:
+        return ""
+    text = _("Deactivated because Credly calls it %(state)s (synced %(time)s). %(learners)s")
+    return text % {
+        "state": template.get_state_display(),
+        "time": moment(template.synced_at),
         "learners": learners_concerned(template),
     }
 

@@ -135,7 +135,9 @@ class BadgeAdmin(BadgeActions, ModelAdmin):
             about = gettext("Takes the badge from the learner for good. Asks for a reason first.")
             offered.append(Operation("revoke", gettext("Revoke with reason…"), about))
         if obj.standing == Standing.REVOKED and obj.revoked_by in BY_A_PERSON:
-            about = gettext("Awards it again if the learner fulfills the template. Asks first.")
+            about = gettext(
+                "Awards it again if the learner fulfills the template now, else changes nothing. Asks first."
+            )
             offered.append(Operation("let_rules_decide", gettext("Let the rules decide…"), about))
         if obj.credly_id or obj.credly_state in (CredlyState.ISSUING, CredlyState.FAILED):
             about = gettext("Reads what Credly holds of it and takes that over.")

@@ -25,6 +25,8 @@ from pipeline.admin.rule_forms import (
     RuleFormSet,
     editor_data,
 )
+from pipeline.admin.search import number_of
+from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.bus.descriptions import describe
 from pipeline.models import Fulfillment, Penalty, PenaltyRule, Requirement, RequirementRule, Template
 from pipeline.reports.sentence import WHOLE_RULE, sentence
@@ -55,7 +57,7 @@ class PenaltyRuleInline(RuleInline):
     formset = PenaltyRuleFormSet
 
 
-class ConditionAdmin(ModelAdmin):
+class ConditionAdmin(ToleratesWrongInput, ModelAdmin):
     """What requirements and penalties have in common: they are added to a template, and lead back to its page."""
 
     list_filter = ("event_type", "template")
@@ -175,8 +177,8 @@ class PenaltyAdmin(ConditionAdmin):
 
 def _named_template(request: HttpRequest) -> Template | None:
     """The template that the address names as `?template=`."""
-    name = request.GET.get("template", "")
-    return Template.objects.filter(pk=name).first() if name.isascii() and name.isdigit() else None
+    number = number_of(request.GET.get("template", ""))
+    return None if number is None else Template.objects.filter(pk=number).first()
 
 
 def _to_template(row: Requirement | Penalty) -> HttpResponse:

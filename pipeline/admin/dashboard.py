@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from pipeline.admin import attention
 from pipeline.admin.attention import FRESH_SECONDS, Finding
 from pipeline.admin.charts import Chart
+from pipeline.admin.first_steps import first_steps
 from pipeline.admin.theme import may_view
 from pipeline.models import Badge, Event, Organization, Progress, Signal
 from pipeline.reports.status import pipeline_status
@@ -65,6 +66,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "findings": [
             found for found in _findings(numbers.status) if found.model is None or may_view(request, found.model)
         ],
+        "first_steps": first_steps(request),
         "steps": [step for step in _funnel(numbers) if may_view(request, step.model)],
         "charts": [chart for model, chart in _charts(numbers) if may_view(request, model)],
         "may_view_anything": any(may_view(request, model) for model in (Event, Badge, Organization)),

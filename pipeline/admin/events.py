@@ -23,6 +23,7 @@ from pipeline.admin.links import breakable, lines, link, preformatted, pretty
 from pipeline.admin.operating import Operable, Operation, tell
 from pipeline.admin.pagination import BoundedPaginator
 from pipeline.admin.search import learners, number_of, uuid_of
+from pipeline.bus.descriptions import describe
 from pipeline.models import Badge, Event, EventStatus, Learner, Template
 from pipeline.reports import effects
 
@@ -109,8 +110,11 @@ class EventAdmin(Operable, ModelAdmin):
 
     @display(description=_("type"), ordering="type")
     def short_type(self, event: Event) -> str:
-        """The type without what all types have in common."""
-        return short(event.type) or gettext("unknown")
+        """What it is about in words, and small the type without what all types have in common."""
+        if not event.type:
+            return gettext("unknown")
+        words = '{}<br><span class="font-normal text-subtle text-xs">{}</span>'
+        return format_html(words, describe(event.type).title, short(event.type))
 
     @display(description=_("type"))
     def full_type(self, event: Event) -> SafeString | str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
 from pipeline.bus import catalogue
+from pipeline.models import Template
+from pipeline.reports.reach import with_holders, with_learners_on_the_way
 
 OTHER = "other"
 
@@ -62,6 +64,31 @@ class EventType(DropdownFilter):
                 return queryset.exclude(type__in=_known())
             case value:
                 return queryset.filter(type=value)
+
+
+class Learners(admin.SimpleListFilter):
+    """Templates by whether there are learners whom they concern."""
+
+    title = gettext_lazy("learners")
+    parameter_name = "learners"
+
+    ON_THE_WAY = "on-the-way"
+    HOLDING = "holding"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """What learners there may be."""
+        return [(self.ON_THE_WAY, _("on the way")), (self.HOLDING, _("holding"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Template]) -> QuerySet[Template]:
+        """The templates with such learners."""
+        return self.having(queryset, self.value() or "")
+
+    @classmethod
+    def having(cls, templates: QuerySet[Any], learners: str) -> QuerySet[Any]:
+        """Those of the templates that have learners of this kind; all of them for a kind that there is not."""
+        if learners == cls.ON_THE_WAY:
+            return with_learners_on_the_way(templates)
+        return with_holders(templates) if learners == cls.HOLDING else templates
 
 
 def short(event_type: str) -> str:

@@ -1,16 +1,18 @@
 """What a learner's page shows beside the learner's own columns: explanations, then the tables of facts behind them."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
 from pipeline.models import Badge, BadgeHistory, Event, Fulfillment, Learner, Requirement, Signal, Template
 from pipeline.reports.cases import Case, cases_of
+from pipeline.reports.clauses import matched_rules, needs
+from pipeline.reports.event_facts import compared_paths, compared_values, remark
 from pipeline.reports.explanation import Explanation, Verdict, explain
 from pipeline.reports.learner import EVENTS_SHOWN, newest_events
 from pipeline.reports.phrases import moment
@@ -28,7 +30,6 @@ VARIANTS = {
     Verdict.LOST: "warning",
     Verdict.MISSING: "default",
 }
-SIGNS = {"eq": "=", "ne": "!="}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def context(learner: Learner) -> dict[str, Any]:
         "more_events": len(events) > EVENTS_SHOWN,
         "events_shown": EVENTS_SHOWN,
     }
+
+
+def progress_table(case: Case) -> Table:
+    """What decided each requirement of one case.  One query."""
+    return _progress(case, _stored([case], []))
 
 
 def _not_begun(cases: Sequence[Case]) -> list[Template]:
@@ -106,16 +112,16 @@ def _requirement(
     requirement: Requirement, decided: Fulfillment | None, stored: Collection[uuid.UUID]
 ) -> Sequence[Cell]:
     name = _two_lines(requirement.slug, requirement.description)
+    needed = _("needs {rules}").format(rules=needs(requirement))
     if decided is None:
-        return [name, requirement.group or "-", _("not yet"), "-", "-"]
-    state = _("fulfilled") if decided.fulfilled else _("taken back")
+        return [name, requirement.group or "-", _two_lines(_("not yet"), needed), "-", "-"]
+    state = _("fulfilled") if decided.fulfilled else _two_lines(_("taken back"), needed)
     decision = _two_lines(moment(decided.time), _event_link(decided.event, stored))
     return [name, requirement.group or "-", state, decision, _matched(decided.matched)]
 
 
 def _matched(matched: dict[str, Any]) -> Cell:
-    rules = [f"{path} {SIGNS[operator]} {value}" for path, operator, value in matched["rules"]]
-    text = f" {_('and')} ".join(rules) or _("every event of its type")
+    text = matched_rules(matched)
     return _two_lines(_("penalty {name}").format(name=matched["penalty"]), text) if "penalty" in matched else text
 
 
@@ -134,7 +140,7 @@ def _cause(row: BadgeHistory, stored: Collection[uuid.UUID]) -> Cell:
 
 def _signals(signals: Sequence[Signal]) -> Table:
     return {
-        "headers": [_("Signal"), _("State"), _("Written"), _("Sent")],
+        "headers": [_("Signal"), _("State"), _("Created"), _("Sent")],
         "rows": [
             [
                 _two_lines(signal.event_type, _link("signal", signal.pk, signal.uuid)),
@@ -148,18 +154,25 @@ def _signals(signals: Sequence[Signal]) -> Table:
 
 
 def _events(events: Sequence[Event]) -> Table:
+    paths = compared_paths()
     return {
-        "headers": [_("Time"), _("Event"), _("Status"), _("Remark")],
+        "headers": [_("Time"), _("Event"), _("Values"), _("Status"), _("Remark")],
         "rows": [
             [
                 moment(event.time),
                 _two_lines(event.type, _link("event", event.pk, event.pk)),
+                _values(compared_values(event, paths)),
                 event.get_status_display(),
-                event.error or event.note or "-",
+                remark(event) or "-",
             ]
             for event in events
         ],
     }
+
+
+def _values(values: Mapping[str, str]) -> Cell:
+    lines = [(f"{path} = {value}",) for path, value in values.items()]
+    return format_html_join("", '<span class="block">{}</span>', lines) or "-"
 
 
 def _event_link(event: uuid.UUID, stored: Collection[uuid.UUID]) -> Cell:

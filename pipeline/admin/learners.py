@@ -7,14 +7,15 @@ from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from pipeline.admin import learner_page
 from pipeline.admin.privacy import Privacy
 from pipeline.admin.readonly import ReadOnly
 from pipeline.ledgers.observations import HELD
-from pipeline.models import Badge, Fulfillment, Learner, Progress, Standing
+from pipeline.models import Badge, Learner, Progress, Standing
+from pipeline.reports.cases import OF_PROGRESS, case_of
 
 
 @admin.register(Learner)
@@ -59,25 +60,57 @@ class LearnerAdmin(Privacy, ReadOnly, ModelAdmin):
         return page
 
 
-class FulfillmentInline(ReadOnly, TabularInline):
-    """What decided each requirement."""
-
-    model = Fulfillment
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Fulfillment]:
-        """With their requirements, which the rows name."""
-        rows: QuerySet[Fulfillment] = super().get_queryset(request)
-        return rows.select_related("requirement")
-
-
 @admin.register(Progress)
 class ProgressAdmin(ReadOnly, ModelAdmin):
     """Badge progress records."""
 
-    list_display = ("learner", "template")
+    list_display = ("username", "template", "complete", "groups", "badge", "at_credly")
     list_select_related = ("learner", "template")
     list_filter = ("template",)
     search_fields = ("^learner__username", "^learner__email", "=learner__lms_user_id")
     search_help_text = LearnerAdmin.search_help_text
     show_full_result_count = False
-    inlines = (FulfillmentInline,)
+    fields = ("learner", "template")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Progress]:
+        """With all that tells how far it is."""
+        rows: QuerySet[Progress] = super().get_queryset(request)
+        return rows.prefetch_related(*OF_PROGRESS)
+
+    @display(description=_("username"), ordering="learner__username")
+    def username(self, progress: Progress) -> str:
+        """Who; the LMS user id of whom no name is stored."""
+        return progress.learner.username or str(progress.learner.lms_user_id)
+
+    @display(description=_("complete"), boolean=True)
+    def complete(self, progress: Progress) -> bool:
+        """Whether the template, as it is configured now, is complete."""
+        return case_of(progress).complete
+
+    @display(description=_("groups"))
+    def groups(self, progress: Progress) -> str:
+        """How many groups hold a fulfilled requirement."""
+        case = case_of(progress)
+        fulfilled = case.groups - len(case.missing)
+        return str(_("{fulfilled} of {all}")).format(fulfilled=fulfilled, all=case.groups)
+
+    @display(description=_("badge"), empty_value="-")
+    def badge(self, progress: Progress) -> str | None:
+        """What the rules say of the badge of the last cycle."""
+        badge = case_of(progress).badge
+        return badge.get_standing_display() if badge else None
+
+    @display(description=_("at Credly"), empty_value="-")
+    def at_credly(self, progress: Progress) -> str | None:
+        """What Credly holds of it."""
+        badge = case_of(progress).badge
+        return badge.get_credly_state_display() if badge else None
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Progress | None = None, **options: Any
+    ) -> HttpResponse:
+        """The page of one record: its requirements as on the learner's page."""
+        if obj is not None:
+            context["progress"] = learner_page.progress_table(case_of(obj))
+        page: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **options)
+        return page

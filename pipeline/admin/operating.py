@@ -55,7 +55,7 @@ class Operable(ReadOnly):
         """Run the action; whoever pressed the button on a row's page goes back there."""
         answer: HttpResponse | None = super().response_action(request, queryset)  # type: ignore[misc]
         selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
-        if FROM_PAGE in request.POST and isinstance(answer, HttpResponseRedirect) and selected:
+        if FROM_PAGE in request.POST and isinstance(answer, HttpResponseRedirect) and selected and self.selects_rows(request):
             return HttpResponseRedirect(
                 reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=selected[:1])
             )

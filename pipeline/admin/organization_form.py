@@ -1,5 +1,6 @@
 """The form of an organization: its key goes in, is checked against Credly, and never comes out again."""
 
+import re
 from typing import Any
 
 from django import forms
@@ -12,6 +13,9 @@ from pipeline.credly.records import OrganizationInfo
 from pipeline.models import Organization
 
 NOT_FOUND = 404
+KEY_VARIABLE = re.compile(r"CREDLY_(?!ORGANIZATIONS\Z|WEBHOOK_SECRET\Z)[A-Z0-9_]*")
+"""Which variables of the environment may be named here.  Any other could hold another secret, which would go to Credly."""
+
 UNSET = "unset"
 """Code of the error that says that a variable of the environment is not set."""
 
@@ -37,8 +41,9 @@ class OrganizationForm(forms.ModelForm):
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         label=_("API key"),
         help_text=_(
-            "An authorization token of the organization at Credly, or env:NAME for one in the environment variable NAME. "
-            "It is checked at Credly, stored encrypted and never shown again."
+            "An authorization token of the organization at Credly, or env:CREDLY_NAME for one in the environment variable "
+            "CREDLY_NAME, whose name has to begin with CREDLY_. It is checked at Credly, stored encrypted and never shown "
+            "again."
         ),
     )
     unchecked = forms.BooleanField(
@@ -63,12 +68,25 @@ class OrganizationForm(forms.ModelForm):
             if str(self.instance.uuid) in organizations.configured_keys():
                 del self.fields["key"]
 
+    def clean_key(self) -> str:
+        """Refuse any variable that is not one for keys, before anybody looks whether it is set."""
+        key: str = self.cleaned_data["key"]
+        name = key.removeprefix(organizations.ENVIRONMENT_PREFIX)
+        if name != key and not KEY_VARIABLE.fullmatch(name):
+            raise forms.ValidationError(
+                _(
+                    "Only environment variables for keys can be named here: env:CREDLY_ and then capital letters, digits and "
+                    "underscores, such as env:CREDLY_API_KEY. Other settings, such as CREDLY_ORGANIZATIONS, are none."
+                )
+            )
+        return key
+
     def clean(self) -> dict[str, Any]:
         """Find out which key to ask Credly about, and say at the right field what it answered."""
         cleaned = super().clean() or {}
         uuid = cleaned.get("uuid") or self.instance.uuid
         key = cleaned.get("key", "")
-        if uuid and (key or self.instance._state.adding):
+        if uuid and "key" not in self.errors and (key or self.instance._state.adding):
             self._choose_key(Organization(uuid=uuid, api_key=key), unchecked=cleaned.get("unchecked", False))
         if self.answer is not None:
             self._tell(self.answer)

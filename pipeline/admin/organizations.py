@@ -1,5 +1,6 @@
 """Credly organizations in the admin: their keys, and the sync of their templates."""
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
@@ -22,11 +23,18 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from pipeline import nudges, stages
+from pipeline.admin.enumeration import enumerated
 from pipeline.admin.organization_form import UNSET, OrganizationForm, is_decisive
+from pipeline.admin.search import FoundByUuid
+from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.configuration import keys, organizations
 from pipeline.configuration.syncing import SyncResult
 from pipeline.credly.outcomes import Confirmed
-from pipeline.models import Organization
+from pipeline.models import Discrepancy, Organization, Webhook
+from pipeline.stages.answers import answered
+
+KEY_FIELDS = ("api_key", "key_fingerprint")
+"""What no address may filter by: who guesses it letter by letter would read it off the number of rows."""
 
 ANSWER = "badges.answer"
 OFFERED = "badges.unchecked_offered"
@@ -35,11 +43,9 @@ OFFERED = "badges.unchecked_offered"
 SYNC_SECONDS = 20.0
 """How long a person is let wait for a sync, which then goes on in the background."""
 
-SHOWN_CHANGES = 20
-
 
 @admin.register(Organization)
-class OrganizationAdmin(ModelAdmin):
+class OrganizationAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
     """Credly organizations."""
 
     form = OrganizationForm
@@ -49,6 +55,7 @@ class OrganizationAdmin(ModelAdmin):
         "key_set_at",
         "key_expiry",
         "key_refused_since",
+        "gate_reason",
         "last_sync",
         "reconciled_at",
         "templates",
@@ -62,6 +69,24 @@ class OrganizationAdmin(ModelAdmin):
         rows: QuerySet[Organization] = super().get_queryset(request)
         return rows.annotate(template_count=Count("templates"))
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Anything but the key."""
+        return lookup.split("__")[0] not in KEY_FIELDS and super().lookup_allowed(lookup, value, request)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[Any, int], set[str], list[str]]:
+        """What goes with these organizations, counted, for there may be 100,000 webhooks; those with templates stay."""
+        chosen = list(objs)
+        kept = [organization for organization in chosen if organization.templates.exists()]
+        about = gettext(
+            "%(organization)s: it has badge templates here, and learners' progress and badges hang on these."
+        )
+        gone = {model: model.objects.filter(organization__in=chosen) for model in (Webhook, Discrepancy)}
+        counts = {self.opts.verbose_name_plural: len(chosen)}
+        counts |= {model._meta.verbose_name_plural: rows.count() for model, rows in gone.items()}
+        return [str(row) for row in chosen], counts, set(), [about % {"organization": row} for row in kept]
+
     def get_fieldsets(self, request: HttpRequest, obj: Organization | None = None) -> Any:
         """The key's field only where a key may be set; the check can be left out only when Credly could not be asked."""
         unchecked = ["unchecked"] if request.META.get(OFFERED) else []
@@ -73,6 +98,7 @@ class OrganizationAdmin(ModelAdmin):
         return [
             (None, {"fields": ["name", "uuid"]}),
             (_("API key"), {"fields": ["key_source", *key, "key_set_at", "key_expires", "key_refused_since"]}),
+            (_("Calls to Credly"), {"fields": ["gate_reason", "failures", "next_call"]}),
             (_("Badge templates"), {"fields": ["templates", "synced_at", "sync_error"]}),
         ]
 
@@ -86,6 +112,9 @@ class OrganizationAdmin(ModelAdmin):
             "key_set_at",
             "key_expires",
             "key_refused_since",
+            "gate_reason",
+            "failures",
+            "next_call",
             "templates",
             "synced_at",
             "sync_error",
@@ -121,6 +150,7 @@ class OrganizationAdmin(ModelAdmin):
 
         1. The organization, with Credly's name for it if it has none.
         2. Note the key: a new one is tried at once.
+        3. If Credly took it when it was checked, open the gate also where it is the key of before.
         """
         written = [name for name in form.changed_data if name in ("uuid", "name")]
         if form.cleaned_data.get("key"):
@@ -131,6 +161,8 @@ class OrganizationAdmin(ModelAdmin):
             written.append("name")
         obj.save(update_fields=written if change else None)
         stages.note_key(obj)
+        if isinstance(form.answer, Confirmed):
+            answered(obj)
 
     def response_post_save_add(self, request: HttpRequest, obj: Organization) -> HttpResponse:
         """On to its page, where the templates can be synced."""
@@ -178,9 +210,11 @@ class OrganizationAdmin(ModelAdmin):
             self.log_change(request, organization, "Had its badges compared with Credly's in the background.")
         text = ngettext(
             "The badges of %(number)d organization are being compared with Credly's in the background: "
-            "see Discrepancies for what is found, and the column Reconciled for when.",
+            "see Discrepancies for what is found, and the column Reconciled for when. A restart loses this request: if "
+            "Reconciled stays as it is, ask again.",
             "The badges of %(number)d organizations are being compared with Credly's in the background: "
-            "see Discrepancies for what is found, and the column Reconciled for when.",
+            "see Discrepancies for what is found, and the column Reconciled for when. A restart loses this request: if "
+            "Reconciled stays as it is, ask again.",
             len(chosen),
         )
         messages.info(request, text % {"number": len(chosen)})
@@ -200,6 +234,11 @@ class OrganizationAdmin(ModelAdmin):
         """The same in words alone."""
         expiry = _expiry(obj)
         return expiry[1] if expiry else None
+
+    @display(description=_("next call"))
+    def next_call(self, obj: Organization) -> datetime | None:
+        """When Credly may be called next; None if at any time."""
+        return obj.call_again_at if obj.gate_reason else None
 
     @display(description=_("last sync"), ordering="synced_at")
     def last_sync(self, obj: Organization) -> str | None:
@@ -232,11 +271,12 @@ class OrganizationAdmin(ModelAdmin):
         self.log_change(request, organization, f"Synced the templates. {result.failure or summary}")
         if result.too_slow:
             nudges.sync([organization.pk])
-            messages.warning(request, gettext("Credly is slow. The sync goes on in the background."))
+            messages.warning(request, gettext("%(why)s The sync goes on in the background.") % {"why": result.failure})
         elif result.failure:
             messages.error(request, gettext("The templates were not synced. %(why)s") % {"why": result.failure})
-        if result.changes or not result.failure:
-            messages.success(request, format_html("{}{}", summary, _listed(result)))
+        changes = [str(change) for change in result.changes]
+        if changes or not result.failure:
+            messages.success(request, format_html("{}{}", summary, enumerated(changes) if changes else ""))
         if result.flagged:
             text = gettext("These templates allow duplicates at Credly, so its own safety net is off: %(names)s.")
             messages.warning(request, text % {"names": ", ".join(result.flagged)})
@@ -277,11 +317,3 @@ def _summary(organization: Organization, result: SyncResult) -> str:
         "withdrawn": len(result.withdrawn),
         "unchanged": result.unchanged,
     }
-
-
-def _listed(result: SyncResult) -> str:
-    """The changes as a list, the first of them if there are many."""
-    lines = [(str(change),) for change in result.changes[:SHOWN_CHANGES]]
-    if len(result.changes) > SHOWN_CHANGES:
-        lines.append((gettext("and %(number)d more") % {"number": len(result.changes) - SHOWN_CHANGES},))
-    return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", lines)) if lines else ""

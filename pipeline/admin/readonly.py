@@ -4,15 +4,15 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from pipeline.admin.wrong_input import ToleratesWrongInput
 
-class ReadOnly:
+
+class ReadOnly(ToleratesWrongInput):
     """Nothing can be added, changed or deleted by hand.  For admin classes.
 
     An action that changes something names the permission `operate`: whoever has Django's permission to change the model
     (the group *Badge operators*) may run it.
     """
-
-    opts: Any
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never."""

@@ -240,7 +240,7 @@ def _group_choices(requirement: Requirement) -> Choices:
     letters = [
         (letter, f"{letter}: {_('this, or %(others)s') % {'others': _(' or ').join(used[letter])}}")
         if letter in used
-        else (letter, _("%(letter)s: no other requirement yet") % {"letter": letter})
+        else (letter, letter)
         for letter in ascii_uppercase
     ]
     return [("", _("none: needed by itself")), *letters]

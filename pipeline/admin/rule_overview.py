@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 
 from pipeline.bus.descriptions import describe
 from pipeline.models import Penalty, Requirement, Template
-from pipeline.reports.sentence import group_in_words, rules_in_words
+from pipeline.reports.clauses import rules_in_words
+from pipeline.reports.sentence import group_in_words
 
 
 @dataclass(frozen=True)

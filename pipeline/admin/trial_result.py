@@ -29,7 +29,7 @@ Table = dict[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class ShownCondition:
-    """A requirement or penalty: whether it is met or strikes, in words, and its rules as a table."""
+    """A requirement or penalty: whether it is met, in words, and its rules as a table."""
 
     trial: RequirementTrial | PenaltyTrial
     happens: bool
@@ -87,9 +87,9 @@ def _penalty(trial: PenaltyTrial) -> ShownCondition:
     return ShownCondition(
         trial=trial,
         happens=trial.strikes,
-        outcome=_("strikes") if trial.strikes else _("does not strike"),
-        note=_("Resets %(requirements)s") % {"requirements": ", ".join(trial.requirements) or _("nothing")},
-        without_rules=_("It has no rules, so it never strikes."),
+        outcome=_("takes back") if trial.strikes else _("takes nothing back"),
+        note=_("Takes back %(requirements)s") % {"requirements": ", ".join(trial.requirements) or _("nothing")},
+        without_rules=_("It has no rules, so it never takes anything back."),
         event_type=describe(trial.event_type).title,
         rules=_rules(trial.rules),
     )
@@ -128,5 +128,5 @@ def _decision(decision: Decision | None) -> str:
     if decision is None:
         return _("not fulfilled: no event has met it")
     time = link(Event, decision.event, moment(decision.time))
-    words = _("fulfilled by the event of {time}") if decision.fulfilled else _("reset by the event of {time}")
+    words = _("fulfilled by the event of {time}") if decision.fulfilled else _("taken back by the event of {time}")
     return format_html(words, time=time)

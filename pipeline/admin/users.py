@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from pipeline.admin.wrong_input import ToleratesWrongInput
+
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
@@ -35,7 +37,7 @@ class ChangedBySuperusers:
 
 
 @admin.register(User)
-class UserAdmin(ChangedBySuperusers, PlainUserAdmin, ModelAdmin):
+class UserAdmin(ToleratesWrongInput, ChangedBySuperusers, PlainUserAdmin, ModelAdmin):
     """Staff accounts."""
 
     form = UserChangeForm
@@ -46,5 +48,5 @@ class UserAdmin(ChangedBySuperusers, PlainUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(ChangedBySuperusers, PlainGroupAdmin, ModelAdmin):
+class GroupAdmin(ToleratesWrongInput, ChangedBySuperusers, PlainGroupAdmin, ModelAdmin):
     """Groups of staff."""

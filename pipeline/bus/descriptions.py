@@ -55,12 +55,12 @@ _DESCRIPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             (
                 "course.passing.status.updated",
                 _("Course passed or failed"),
-                _("the LMS reports whether the learner passes a course"),
+                _("the learner is graded as passing or not passing a course"),
             ),
             (
                 "ccx.course.passing.status.updated",
                 _("Custom course (CCX) passed or failed"),
-                _("the LMS reports whether the learner passes a custom course (CCX)"),
+                _("the learner is graded as passing or not passing a custom course (CCX)"),
             ),
             ("student.registration.completed", _("Registration"), _("the learner registers")),
             ("auth.session.login.completed", _("Login"), _("the learner logs in")),

@@ -266,8 +266,8 @@ def _value(place: Place, type_word: str) -> str:
     """A rule's value as it is written; a YAML boolean at a boolean path is `true` or `false`."""
     if type_word == "boolean" and place.kind == "a boolean":
         return TRUE if place.boolean() else FALSE
-    text = place.scalar(255, blank=True)
-    allowed = allowed_instead(type_word, text) if place.present else None
+    text = place.scalar(255, blank=type_word in ("", "text"))
+    allowed = allowed_instead(type_word, text) if text else None
     if allowed:
         place.refuse(f"{text!r} does not fit the type of the key path, {type_word}", allowed)
     return text

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from pipeline.configuration import organizations
 from pipeline.configuration.difference import (
     ADDED,
     CHANGED,
@@ -62,13 +63,13 @@ def import_configuration(content: bytes, file: str, *, dry_run: bool = False) ->
 
 def _apply(document: Document) -> list[Change]:
     changes = [change for entry in document.organizations for change in _organization(entry)]
-    organizations = {
+    owners = {
         organization.uuid: organization
         for organization in Organization.objects.filter(uuid__in={entry.organization for entry in document.templates})
     }
     templates = _locked_templates([entry.uuid for entry in document.templates])
     for entry in document.templates:
-        changes += _template(templates.get(entry.uuid), entry, organizations[entry.organization])
+        changes += _template(templates.get(entry.uuid), entry, owners[entry.organization])
     return changes
 
 
@@ -90,8 +91,32 @@ def _organization(entry: OrganizationEntry) -> list[Change]:
         row = Organization.objects.create(uuid=entry.uuid, **wanted)
         return [Change(ADDED, named(row))]
     subject = named(row)
+    kept = _kept_key(row, entry.api_key)
+    if kept:
+        del wanted["api_key"]
     differing = update(row, wanted)
-    return [Change(CHANGED, subject, differing)] if differing else []
+    if not differing and not kept:
+        return []
+    return [Change(CHANGED if differing else CONTEXT, subject, ", ".join(filter(None, (differing, kept))))]
+
+
+def _kept_key(row: Organization, wanted: str | None) -> str:
+    """Why the stored key stays though the file names another, in words; empty if it doesn't stay.
+
+    An export names a variable in place of each key.  Where nobody has set it, the stored key is the one that works.
+    """
+    prefix, _, variable = (wanted or "").partition(organizations.ENVIRONMENT_PREFIX)
+    if prefix or not variable or wanted == row.api_key or _works(wanted) or not _works(row.api_key):
+        return ""
+    return f"api_key: the stored one is kept, as the environment variable {variable} is not set"
+
+
+def _works(key: str | None) -> bool:
+    """Whether there is a key: none is where a variable is not set, or the secret it was encrypted with is gone."""
+    try:
+        return bool(organizations.api_key(Organization(api_key=key)))
+    except organizations.KeyMissing:
+        return False
 
 
 def _template(row: Template | None, entry: TemplateEntry, organization: Organization) -> list[Change]:

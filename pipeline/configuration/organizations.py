@@ -1,15 +1,11 @@
-"""Calling Credly for an organization: its key, and the gate that closes while Credly refuses that key."""
+"""Calling Credly for an organization: where, and with which key."""
 
-import logging
 import os
 import uuid
-from datetime import datetime, timedelta
 from functools import cache
 from typing import assert_never
 
 from django.conf import settings
-from django.db.models import Q
-from django.utils import timezone
 
 from pipeline.credly.client import CredlyClient, pooled_session
 from pipeline.credly.outcomes import (
@@ -22,11 +18,6 @@ from pipeline.credly.outcomes import (
     Unknown,
 )
 from pipeline.models import Organization
-
-logger = logging.getLogger(__name__)
-
-PROBE_INTERVAL = timedelta(seconds=60)
-"""How often one call is let through for an organization whose key Credly refuses."""
 
 ENVIRONMENT_PREFIX = "env:"
 CIPHERTEXT_PREFIX = "gAAAAA"
@@ -87,24 +78,6 @@ def _client(base_url: str, organization: uuid.UUID, key: str) -> CredlyClient:
     return CredlyClient(base_url, organization, key, session=pooled_session(100))
 
 
-def closed_until(organization: Organization) -> datetime | None:
-    """None if a call may be made now; else when to ask again.
-
-    While the key is refused one caller a minute gets through, as a probe: the conditional update picks it.
-    """
-    if organization.key_refused_since is None:
-        return None
-    now = timezone.now()
-    next_probe = now + PROBE_INTERVAL
-    is_probe = Organization.objects.filter(
-        Q(call_again_at__lte=now) | Q(call_again_at=None), pk=organization.pk
-    ).update(call_again_at=next_probe)
-    if is_probe:
-        return None
-    named = organization.call_again_at
-    return named if named and named > now else next_probe
-
-
 def reason(failure: Failure) -> str:
     """Why a call to Credly brought nothing, in one line for people."""
     match failure:
@@ -118,34 +91,3 @@ def reason(failure: Failure) -> str:
             return f"Credly gave no usable answer: {why}"
         case _:
             assert_never(failure)
-
-
-def close(organization: Organization, reason: str) -> datetime:
-    """The key does not work, or there is none: let nothing but probes through.  Returns when to ask again.
-
-    May be repeated.
-    """
-    now = timezone.now()
-    next_probe = now + PROBE_INTERVAL
-    newly = Organization.objects.filter(pk=organization.pk, key_refused_since=None).update(
-        key_refused_since=now, call_again_at=next_probe
-    )
-    if newly:
-        logger.error(
-            "Organization %s has no working API key (%s). Its badges wait, and go on by themselves once it has.",
-            organization.uuid,
-            reason,
-        )
-    return next_probe
-
-
-def reopen(organization: Organization) -> bool:
-    """Credly took the key.  Returns whether the gate was closed until now.  May be repeated."""
-    if organization.key_refused_since is None:
-        return False
-    reopened = Organization.objects.filter(pk=organization.pk, key_refused_since__isnull=False).update(
-        key_refused_since=None, call_again_at=None
-    )
-    if reopened:
-        logger.warning("The API key of organization %s works again.", organization.uuid)
-    return bool(reopened)

@@ -5,6 +5,7 @@ ever deleted, for learners' progress hangs on it, and nothing is ever switched o
 write of configuration has every worker compile its rules anew.
 """
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Collection
@@ -17,14 +18,22 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from pipeline.configuration import keys, organizations
+from pipeline.configuration import gate, keys, organizations, pace
 from pipeline.configuration.difference import ADDED, CHANGED, Change, named, update
 from pipeline.credly.client import CredlyClient, TemplateInfo
-from pipeline.credly.outcomes import Confirmed, Outcome, Rejected, Unauthorized
+from pipeline.credly.outcomes import Confirmed, Outcome, Rejected, Throttled, Unauthorized, Unavailable
 from pipeline.models import Organization, Template, TemplateState
+
+logger = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 300.0
 """After this a sync gives up: it holds one of the threads that make all calls to Credly."""
+
+LONGEST_WAIT = 30.0
+"""Seconds that a call waits for its turn among the organization's calls."""
+
+SHOWN_WITHIN = 30.0
+"""Seconds after which Credly shows everywhere what it holds; of two looks closer together both may be a stale view."""
 
 FORBIDDEN = 403
 NOT_FOUND = 404
@@ -123,7 +132,7 @@ def sync(
     3. Take over each.
     4. Learn when the key expires, and the organization's name if it has none here.
     5. Look up those of ours that were not listed (one may slip from page to page while they are read), and withdraw
-       those that Credly calls archived or draft, or does not know any more.
+       those that Credly calls archived or draft, or does not know at two looks half a minute apart.
     6. Record when this was, or why it failed.
 
     Each step may be repeated, and two syncs at once are harmless.  What was done before a failure stays.
@@ -138,14 +147,18 @@ def sync(
         calls = _Calls(organization, _client(organization), progress, seconds)
         listed = calls.active_templates()
         flagged = [info.name for info in listed if info.allow_duplicate_badges]
-        result = replace(result, reopened=organizations.reopen(organization), flagged=flagged)
+        result = replace(result, reopened=gate.answered(organization), flagged=flagged)
         for info in listed:
             result = _noted(result, take_over(organization, info))
         keys.learn(organization, calls.client)
         _learn_name(organization, calls.client)
         unlisted = _unlisted(organization, {info.id for info in listed})
-        for number, template in enumerate(unlisted):
-            result = _settled(result, template, calls.template(template.uuid, more=len(unlisted) - number - 1))
+        result, unknown = _looked_up(calls, result, unlisted)
+        if unknown:
+            calls.wait_for_second_look(len(unknown))
+            result, gone = _looked_up(calls, result, unknown)
+            for template in gone:
+                result = _withdrawn(result, template, TemplateState.ARCHIVED, "Credly does not know it any more")
     except _StoppedError as stopped:
         result = replace(result, failure=str(stopped), too_slow=isinstance(stopped, _TooSlowError))
     _record(organization, result)
@@ -185,11 +198,22 @@ class _Calls:
         self._count(more)
         return info
 
+    def wait_for_second_look(self, unknown: int) -> None:
+        """Until what Credly did not show may be asked for once more, if there is time for that."""
+        if time.monotonic() + SHOWN_WITHIN > self._until:
+            raise _TooSlowError(f"Credly does not know {unknown} of the templates: to be looked for once more later.")
+        time.sleep(SHOWN_WITHIN)
+        _wait_for_turn(self._organization)
+
     def _heard(self, outcome: Outcome[T]) -> T:
         if isinstance(outcome, Confirmed):
             return outcome.value
         if isinstance(outcome, Unauthorized) and not self._only_forbidden(outcome):
-            organizations.close(self._organization, outcome.message)
+            gate.refused(self._organization, outcome.message)
+        elif isinstance(outcome, Throttled):
+            gate.throttled(self._organization, outcome.retry_after)
+        elif isinstance(outcome, Unavailable):
+            gate.failed(self._organization)
         raise _StoppedError(organizations.reason(outcome))
 
     def _only_forbidden(self, refusal: Unauthorized) -> bool:
@@ -200,6 +224,8 @@ class _Calls:
         self._done += 1
         if self._progress:
             self._progress(self._done, self._done + more)
+        if more:
+            _wait_for_turn(self._organization)
         if more and time.monotonic() > self._until:
             raise _TooSlowError(f"Credly took longer than {self._seconds:.0f} seconds.")
 
@@ -209,12 +235,18 @@ def _client(organization: Organization) -> CredlyClient:
         client = organizations.client(organization)
     except organizations.KeyMissing as missing:
         raise _StoppedError(str(missing)) from missing
-    closed_until = organizations.closed_until(organization)
+    closed_until = gate.closed_until(organization)
     if closed_until:
         raise _StoppedError(
-            f"Credly refuses the organization's key; to be tried again after {closed_until:%H:%M:%S} UTC."
+            f"Credly is not called: {gate.words(organization)} To be tried again after {closed_until:%H:%M:%S} UTC."
         )
+    _wait_for_turn(organization)
     return client
+
+
+def _wait_for_turn(organization: Organization) -> None:
+    if not pace.wait(organization, LONGEST_WAIT):
+        raise _StoppedError("Too many other calls are to be made for this organization.")
 
 
 def _unlisted(organization: Organization, listed: Collection[uuid.UUID]) -> list[Template]:
@@ -223,17 +255,23 @@ def _unlisted(organization: Organization, listed: Collection[uuid.UUID]) -> list
     return [row for row in rows if row.uuid not in listed]
 
 
-def _settled(result: SyncResult, template: Template, info: TemplateInfo | None) -> SyncResult:
-    """What becomes of one that was not listed, now that Credly was asked for it alone."""
-    if info is not None and info.state == TemplateState.ACTIVE:
-        return _noted(result, take_over(template.organization, info))
-    if info is None:
-        change = withdraw(template, TemplateState.ARCHIVED, "Credly does not know it any more")
-    else:
-        change = withdraw(template, _state(info.state), f"Credly calls it {info.state}")
-    if change is None:
-        return _noted(result, None)
-    return replace(result, withdrawn=[*result.withdrawn, change])
+def _looked_up(calls: _Calls, result: SyncResult, templates: Collection[Template]) -> tuple[SyncResult, list[Template]]:
+    """Ask for each of these alone, and take over what Credly says.  Returns the result, and those that Credly does not know."""
+    unknown = []
+    for number, template in enumerate(templates):
+        info = calls.template(template.uuid, more=len(templates) - number - 1)
+        if info is None:
+            unknown.append(template)
+        elif info.state == TemplateState.ACTIVE:
+            result = _noted(result, take_over(template.organization, info))
+        else:
+            result = _withdrawn(result, template, _state(info.state), f"Credly calls it {info.state}")
+    return result, unknown
+
+
+def _withdrawn(result: SyncResult, template: Template, state: TemplateState, why: str) -> SyncResult:
+    change = withdraw(template, state, why)
+    return replace(result, withdrawn=[*result.withdrawn, change]) if change else _noted(result, None)
 
 
 def _noted(result: SyncResult, change: Change | None) -> SyncResult:
@@ -264,8 +302,12 @@ def _update(row: Template, wanted: dict[str, Any]) -> Change | None:
     """Write what differs; one that is not active at Credly is not active here.  When it was last seen is no change."""
     if wanted["state"] != TemplateState.ACTIVE:
         wanted = {**wanted, "active": False}
-    subject = named(row)
+    subject, was_active = named(row), row.active
     differing = update(row, wanted)
+    if was_active and not row.active:
+        logger.warning(
+            "Template %s is deactivated, for it is %s at Credly: nobody earns its badge now.", row.uuid, row.state
+        )
     Template.objects.filter(pk=row.pk).update(synced_at=timezone.now())
     return Change(CHANGED, subject, differing) if differing else None
 

@@ -1,7 +1,19 @@
-"""What a rule's value must look like at a key path of a type, or no event would ever match; other types take any text."""
+"""What a rule's value must look like at a key path of a type, or no event would ever match; text takes any.
 
+Values are compared as text, and the LMS writes one text for each: `str` of keys, UUIDs and numbers, `isoformat` of
+times (`openedx_events/event_bus/avro/custom_serializers.py`).
+"""
+
+import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from opaque_keys import InvalidKeyError
+from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from pipeline.rules import parse_boolean
 
@@ -14,9 +26,34 @@ def _is_integer(text: str) -> bool:
     return re.fullmatch(r"0|-?[1-9][0-9]*", text) is not None
 
 
-_FITS: Mapping[str, tuple[Callable[[str], bool], str]] = {
+def _is_number(text: str) -> bool:
+    return math.isfinite(float(text)) and str(float(text)) == text
+
+
+def _is_time(text: str) -> bool:
+    return datetime.fromisoformat(text).isoformat() == text
+
+
+def _is_course_key(text: str) -> bool:
+    return str(CourseKey.from_string(text)) == text
+
+
+def _is_usage_key(text: str) -> bool:
+    return str(UsageKey.from_string(text)) == text
+
+
+def _is_uuid(text: str) -> bool:
+    return str(UUID(text)) == text
+
+
+_FITS: Mapping[str, tuple[Callable[[str], bool], str | Promise]] = {
     "boolean": (_is_boolean, "true True yes Yes +, false False no No -"),
-    "integer": (_is_integer, "a whole number such as 25"),
+    "integer": (_is_integer, _("a whole number such as 25")),
+    "number": (_is_number, _("a number with its decimal point, such as 25.0")),
+    "time": (_is_time, _("a time as the LMS writes it, such as 2026-05-01T12:00:00+00:00")),
+    "course key": (_is_course_key, _("a course key such as course-v1:OpenedX+DemoX+Demo_Course")),
+    "usage key": (_is_usage_key, _("a usage key such as block-v1:OpenedX+DemoX+Demo_Course+type@problem+block@final")),
+    "UUID": (_is_uuid, _("a UUID in lower case such as 0f1e2d3c-4b5a-4678-9a0b-1c2d3e4f5a6b")),
 }
 
 
@@ -27,5 +64,10 @@ def allowed_instead(type_word: str, text: str) -> str | None:
         type_word: the type's word in `bus.catalogue.key_paths`.
         text: a rule's value.
     """
-    fits, allowed = _FITS.get(type_word, (None, ""))
-    return None if fits is None or fits(text) else allowed
+    if type_word not in _FITS:
+        return None
+    fits, allowed = _FITS[type_word]
+    try:
+        return None if fits(text) else str(allowed)
+    except (ValueError, InvalidKeyError):
+        return str(allowed)

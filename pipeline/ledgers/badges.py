@@ -24,8 +24,11 @@ def follow(
     templates: Iterable[rules.Template],
     decisions: Mapping[int, Decisions],
     news: Collection[int],
+    resets: Collection[int] = (),
 ) -> list[int]:
     """Bring the learner's badges of these templates in line with progress.  May be repeated.
+
+    A badge is revoked by a reset only: a template that lacks something because its rule was changed keeps its holders.
 
     Args:
         learner: whose lock the caller holds.
@@ -33,6 +36,7 @@ def follow(
         templates: the templates to look at.
         decisions: all decisions by template id.
         news: ids of the templates of which a decision changed.  Only then is a badge that Credly holds awarded again.
+        resets: ids of the templates of which a requirement was reset.  Only then is a badge revoked.
 
     Returns:
         The ids of the badges that changed.
@@ -49,7 +53,7 @@ def follow(
         if rules.complete(template, fulfilled):
             is_news = template.id in news
             changed += _award(learner, template, badge, rules.earned_at(template, decided), event, is_news=is_news)
-        else:
+        elif template.id in resets:
             changed += _revoke(badge, event)
     return changed
 
@@ -118,7 +122,7 @@ def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID, *, is_news: bo
 
 
 def _revoke(badge: Badge | None, event: uuid.UUID) -> list[int]:
-    """The template is not complete: a badge that stands is to be revoked, or cancelled if Credly never saw it."""
+    """The template is complete no more: a badge that stands is to be revoked, or cancelled if Credly never saw it."""
     if badge is None or badge.standing == Standing.REVOKED:
         return []
     Badge.objects.filter(pk=badge.pk).update(

@@ -98,6 +98,11 @@ def due(pk: int) -> Badge | None:
     return badge
 
 
+def step(badge: Badge) -> Step:
+    """What is to do for a badge that is due."""
+    return STEPS[_key(badge)]
+
+
 def earlier_cycle_is_live(badge: Badge) -> bool:
     """Whether Credly still holds, or may hold, a badge of an earlier cycle."""
     return Badge.objects.filter(
@@ -128,11 +133,11 @@ def claim(badge: Badge) -> Claim | None:
 
 
 def _claim(badge: Badge) -> Claim | None:
-    step = STEPS[_key(badge)]
+    next_step = step(badge)
     token = claims.take(
-        badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, WHILE[step])
+        badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, WHILE[next_step])
     )
-    return Claim(badge, token, step) if token else None
+    return Claim(badge, token, next_step) if token else None
 
 
 def _is_unclaimed(badge: Badge) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from pipeline import rules
 from pipeline.configuration import ruleset
 from pipeline.ledgers import badges, holdings
+from pipeline.ledgers.progress import Decisions
 from pipeline.models import Badge, BadgeHistory, CredlyState, Fulfillment, Learner, RevokedBy, Standing
 
 
@@ -25,7 +26,7 @@ class Recheck(enum.Enum):
 
 
 class Release(enum.Enum):
-    """What the rules say of a badge that a person had revoked."""
+    """What the rules say of a badge that a person had revoked.  Unless they award it, nothing changes."""
 
     AWARDED = "awarded"
     NOT_COMPLETE = "not complete"
@@ -97,39 +98,40 @@ def release(badge: Badge, actor: str) -> Released:
     """Let the rules decide again about a badge that a person revoked.  May be repeated.
 
     1. Lock the learner, so that no event changes the badge meanwhile.
-    2. Count the revocation as one by the rules; a reason that Credly was not told yet is dropped.
-    3. If the template is complete for the learner now, award anew: the same badge if revoking has not begun, else the next
-       cycle.  Also where the template has no `reaward`, since a person asked for it.
+    2. Decide.  Unless the template is active and complete for the learner now, nothing is changed: were the revocation left
+       to the rules without an award, a template without `reaward` would never award again.
+    3. Count the revocation as one by the rules; a reason that Credly was not told yet is dropped.
+    4. Award anew: the same badge if revoking has not begun, else the next cycle.  Also where the template has no
+       `reaward`, since a person asked for it.
     """
     with transaction.atomic():
         learner = _lock_learner(badge)
-        released = Badge.objects.filter(
-            pk=badge.pk, standing=Standing.REVOKED, revoked_by__in=badges.BY_A_PERSON
-        ).update(
+        revoked = Badge.objects.filter(pk=badge.pk, standing=Standing.REVOKED, revoked_by__in=badges.BY_A_PERSON)
+        if not revoked.exists():
+            return Released(Release.NOTHING)
+        template = ruleset.current().ruleset.template(badge.template_id)
+        if template is None:
+            return Released(Release.TEMPLATE_INACTIVE)
+        decided = _decided(learner, template)
+        fulfilled = {key: decision for key, decision in decided.items() if decision.fulfilled}
+        if not rules.complete(template, fulfilled):
+            return Released(Release.NOT_COMPLETE)
+        revoked.update(
             revoked_by=RevokedBy.RULES,
             revocation_reason=Case(
                 When(credly_state__in=badges.REVOCATION_BEGUN, then=F("revocation_reason")), default=Value("")
             ),
         )
-        if not released:
-            return Released(Release.NOTHING)
         BadgeHistory.objects.create(badge=badge, what="left to the rules", actor=actor)
-        return _decide(learner, badge.template_id)
+        newest = max(fulfilled.values(), key=lambda decision: (decision.time, decision.event))
+        again = replace(template, reaward=True)
+        changed = badges.follow(learner, newest.event, [again], {template.id: decided}, news={template.id})
+        return Released(Release.AWARDED, changed)
 
 
-def _decide(learner: Learner, template_id: int) -> Released:
-    template = ruleset.current().ruleset.template(template_id)
-    if template is None:
-        return Released(Release.TEMPLATE_INACTIVE)
-    rows = Fulfillment.objects.filter(progress__learner=learner, progress__template=template_id)
-    decided = {row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows}
-    fulfilled = {key: decision for key, decision in decided.items() if decision.fulfilled}
-    if not rules.complete(template, fulfilled):
-        return Released(Release.NOT_COMPLETE)
-    newest = max(fulfilled.values(), key=lambda decision: (decision.time, decision.event))
-    again = replace(template, reaward=True)
-    changed = badges.follow(learner, newest.event, [again], {template_id: decided}, news={template_id})
-    return Released(Release.AWARDED, changed)
+def _decided(learner: Learner, template: rules.Template) -> Decisions:
+    rows = Fulfillment.objects.filter(progress__learner=learner, progress__template=template.id)
+    return {row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows}
 
 
 def recheck(badge: Badge, actor: str) -> Recheck:

@@ -33,18 +33,22 @@ def by_username(username: str) -> int:
     Raises:
         NothingHeld: neither a learner nor a stored event is theirs.
     """
-    learner = Learner.objects.filter(username=username).order_by("-as_of").first()
-    if learner is not None:
-        return learner.lms_user_id
-    called_so = Q(pk__in=[])
-    for event_type, path in _people():
-        called_so |= Q(**{_lookup(path, "pii", "username"): username}, type=event_type.name)
-    newest = Event.objects.filter(called_so).order_by("-time").first()
-    for user in people(newest.payload) if newest else ():
-        if user["pii"].get("username") == username:
-            found: int = user["id"]
-            return found
-    raise NothingHeld(f"Nothing is held about a learner with the username {username!r}.")
+    found = _newest("username", username)
+    if found is None:
+        raise NothingHeld(f"Nothing is held about a learner with the username {username!r}.")
+    return found
+
+
+def by_email(email: str) -> int:
+    """The LMS user id of a person by e-mail, in whatever case.  Of several the one of the newest event is meant.
+
+    Raises:
+        NothingHeld: neither a learner nor a stored event is theirs; the message does not repeat the address.
+    """
+    found = _newest("email__iexact", email)
+    if found is None:
+        raise NothingHeld("Nothing is held about a learner of this e-mail.")
+    return found
 
 
 def naming(lms_user_id: int) -> QuerySet[Event]:
@@ -67,6 +71,24 @@ def with_address(emails: Collection[str]) -> QuerySet[Event]:
             if path.endswith("email") and not path.endswith("pii.email"):
                 found |= Q(**{f"{_lookup(path)}__in": list(emails)}, type=event_type.name)
     return Event.objects.filter(found)
+
+
+def _newest(lookup: str, value: str) -> int | None:
+    """The LMS user id of the learner found by this lookup, else of whom an event names; the newest event's."""
+    learner = Learner.objects.filter(**{lookup: value}).order_by("-as_of").first()
+    if learner is not None:
+        return learner.lms_user_id
+    called_so = Q(pk__in=[])
+    for event_type, path in _people():
+        called_so |= Q(**{_lookup(path, "pii", lookup): value}, type=event_type.name)
+    newest = Event.objects.filter(called_so).order_by("-time").first()
+    field, _, in_any_case = lookup.partition("__")
+    for user in people(newest.payload) if newest else ():
+        named = str(user["pii"].get(field))
+        if named == value or (in_any_case and named.lower() == value.lower()):
+            found: int = user["id"]
+            return found
+    return None
 
 
 @cache

@@ -17,6 +17,9 @@ from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, RevokedBy
 HELD = (CredlyState.PENDING, CredlyState.ACCEPTED, CredlyState.REJECTED)
 MAY_BE_HELD = (*HELD, CredlyState.REVOKING, CredlyState.FAILED)
 
+NOT_SHOWN = "Credly does not show it now; if it still does not in half a minute, it is gone."
+"""What is noted of a badge or template after a first look in vain, and shows that the next look is the second."""
+
 
 def held(badge: Badge, state: CredlyState, source: str, actor: str = "") -> bool:
     """Credly holds the badge in this state: `pending`, `accepted` or `rejected`.  May be repeated.

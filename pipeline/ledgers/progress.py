@@ -14,10 +14,14 @@ Decisions = dict[int, rules.Decision]
 
 @dataclass(frozen=True)
 class Recorded:
-    """All decisions by template id, and the ids of the templates of which this event changed one."""
+    """All decisions by template id, and what this event changed.
+
+    `changed` are the ids of the templates of which it changed a decision, `reset` of those where it reset a requirement.
+    """
 
     decisions: Mapping[int, Decisions]
     changed: frozenset[int]
+    reset: frozenset[int]
 
 
 def record(learner: Learner, event: Event, matches: Sequence[rules.Match], configuration: Compiled) -> Recorded:
@@ -60,7 +64,11 @@ def record(learner: Learner, event: Event, matches: Sequence[rules.Match], confi
     template_of = {row.pk: template for template, row in progress.items()}
     for (progress_id, requirement), fulfillment in (stored | changed).items():
         decisions[template_of[progress_id]][requirement] = _decision(fulfillment)
-    return Recorded(decisions, frozenset(template_of[progress_id] for progress_id, _ in changed))
+    return Recorded(
+        decisions,
+        changed=frozenset(template_of[row.progress_id] for row in changed.values()),
+        reset=frozenset(template_of[row.progress_id] for row in changed.values() if not row.fulfilled),
+    )
 
 
 def _write(changed: dict[tuple[int, int], Fulfillment], stored: dict[tuple[int, int], Fulfillment]) -> None:

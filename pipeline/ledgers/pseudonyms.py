@@ -57,7 +57,7 @@ class Identity:
         self.emails = frozenset(emails) - {""}
         self.names = frozenset(names) - {""}
         self._anywhere = _any_of(self.usernames | self.emails | self.names)
-        self._address = _any_of(self.emails)
+        self._address = _any_of(self.emails, before=r"[\w.+%-]", after=r"[\w-]|\.\w")
         words = (word for name in self.names for word in name.split())
         self._as_name = {text.casefold() for text in (*self.usernames, *self.names, *words)}
 
@@ -84,6 +84,10 @@ class Identity:
         """A text for people without username, e-mail and name: the pseudonym is there instead."""
         return self._anywhere.sub(self.pseudonym, text) if self._anywhere else text
 
+    def address_removed_from_text(self, text: str) -> str:
+        """A text that may be about anybody, without the e-mail addresses: only those are surely this person's."""
+        return self._address.sub(self.pseudonym, text) if self._address else text
+
     def removed_from_payload(self, payload: Payload) -> Payload:
         """A payload, as valid as before, that does not name the person.
 
@@ -97,7 +101,7 @@ class Identity:
         """One text of a payload, found under `key` (or key path), without the person; see `removed_from_payload`."""
         if "name" in key.rpartition(".")[2] and value.casefold() in self._as_name:
             return self.pseudonym
-        return self._address.sub(self.pseudonym, value) if self._address else value
+        return self.address_removed_from_text(value)
 
     def _clean(self, part: Payload, key: str) -> Payload:
         if isinstance(part, str):
@@ -121,9 +125,12 @@ def _texts(told: Iterable[Mapping[str, Any]], key: str) -> set[str]:
     return {pii[key] for pii in told if isinstance(pii.get(key), str)}
 
 
-def _any_of(texts: Collection[str]) -> re.Pattern[str] | None:
-    """Finds any of these texts as whole words, the longest first: an e-mail often begins with the username."""
+def _any_of(texts: Collection[str], before: str = r"\w", after: str = r"\w") -> re.Pattern[str] | None:
+    """Finds any of these texts where they are not a part of something longer, which would go on with `before` or `after`.
+
+    The longest come first: an e-mail often begins with the username.
+    """
     if not texts:
         return None
     choices = "|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{choices})(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!{before})(?:{choices})(?!{after})", re.IGNORECASE)

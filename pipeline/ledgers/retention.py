@@ -1,10 +1,13 @@
-"""Retention: events and webhooks that ended are kept for a number of days; progress, badges and signals stay."""
+"""Retention: events and webhooks that ended are kept for a number of days; progress, badges and signals stay.
+
+A refused webhook was forged: anybody can post any number of them, so a day is enough to look at them.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from pipeline.models import Event, EventStatus, Webhook, WebhookState
@@ -14,6 +17,9 @@ BATCH = 1000
 
 ENDED_EVENTS = (EventStatus.PROCESSED, EventStatus.IGNORED, EventStatus.FAILED)
 ENDED_WEBHOOKS = (WebhookState.HANDLED, WebhookState.IGNORED, WebhookState.REFUSED)
+
+REFUSED_KEPT = timedelta(days=1)
+"""How long a refused webhook is kept."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +56,18 @@ def remove(before: datetime) -> Removed:
     May be repeated.  What was put back to work meanwhile stays.
 
     Args:
-        before: what was received before this, and ended, is removed.
+        before: what was received before this, and ended, is removed; and refused webhooks older than a day.
     """
     events, webhooks = _ended(before)
     return Removed(_remove_batch(events), _remove_batch(webhooks))
 
 
 def _ended(before: datetime) -> tuple[QuerySet[Event], QuerySet[Webhook]]:
+    ended = Q(state__in=ENDED_WEBHOOKS, received_at__lt=before)
+    forged = Q(state=WebhookState.REFUSED, received_at__lt=timezone.now() - REFUSED_KEPT)
     return (
         Event.objects.filter(status__in=ENDED_EVENTS, received_at__lt=before),
-        Webhook.objects.filter(state__in=ENDED_WEBHOOKS, received_at__lt=before),
+        Webhook.objects.filter(ended | forged),
     )
 
 

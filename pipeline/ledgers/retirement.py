@@ -1,7 +1,7 @@
 """Retirement: a learner's username, e-mail and name are removed from all that is remembered; the rest stays."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -44,12 +44,12 @@ def retire(lms_user_id: int, advance: Callable[[int, int], None] = lambda done, 
         advance: told how many events are done, and of how many.
     """
     learner = _mark(lms_user_id)
-    events = list(mentions.naming(lms_user_id).values_list("pk", flat=True))
-    identity = _identity(learner, events)
+    about = list(mentions.naming(lms_user_id).values_list("pk", flat=True))
+    identity = _identity(learner, about)
     texts = quotations.remove(identity, learner)
     unreadable = quotations.empty_unreadable(identity)
-    events += mentions.with_address(identity.emails).exclude(lms_user_id=lms_user_id).values_list("pk", flat=True)
-    concealed = _conceal_events(identity, events, advance)
+    others = mentions.with_address(identity.emails).exclude(lms_user_id=lms_user_id).values_list("pk", flat=True)
+    concealed = _conceal_events(identity, [*about, *others], frozenset(about), advance)
     Learner.objects.filter(pk=learner.pk).update(username=identity.pseudonym, email="", name="")
     signals = sum(conceal(signal) for signal in Signal.objects.filter(badge__learner=learner).iterator(CHUNK))
     return Retired(events=concealed, unreadable=unreadable, signals=signals, texts=texts)
@@ -107,13 +107,17 @@ def _identity(learner: Learner, events: Sequence[uuid.UUID]) -> Identity:
     return known.learned(payloads).learned(signals)
 
 
-def _conceal_events(identity: Identity, events: Sequence[uuid.UUID], advance: Callable[[int, int], None]) -> int:
+def _conceal_events(
+    identity: Identity, events: Sequence[uuid.UUID], about: Collection[uuid.UUID], advance: Callable[[int, int], None]
+) -> int:
+    """Remove the person from these events; the errors and notes of those `about` them lose the name as well."""
     changed = 0
     for number, event in enumerate(_read(events), start=1):
         payload = identity.removed_from_payload(event.payload)
         if payload != event.payload:
             changed += Event.objects.filter(pk=event.pk).update(payload=payload)
-        quotations.remove_from(event, ("error", "note"), identity)
+        removed = identity.removed_from_text if event.pk in about else identity.address_removed_from_text
+        quotations.remove_from(event, ("error", "note"), removed)
         advance(number, len(events))
     return changed
 

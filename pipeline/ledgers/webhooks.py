@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from pipeline.ledgers import claims
+from pipeline.ledgers import claims, observations
 from pipeline.models import Organization, Webhook, WebhookState
 
 logger = logging.getLogger(__name__)
@@ -103,9 +103,13 @@ def hold_back(webhook: Webhook, until: datetime, reason: str) -> None:
 
 
 def resume(organization: Organization) -> None:
-    """All webhooks of the organization that wait for a time to come are due now.  May be repeated."""
+    """All webhooks of the organization that wait for a time to come are due now.  May be repeated.
+
+    Not those that wait for their second look, which must not come too soon after the first.
+    """
     now = timezone.now()
-    Webhook.objects.filter(organization=organization, due_at__gt=now).update(due_at=now)
+    waiting = Webhook.objects.filter(organization=organization, due_at__gt=now)
+    waiting.exclude(error=observations.NOT_SHOWN).update(due_at=now)
 
 
 def handle_again(webhook: Webhook) -> bool:

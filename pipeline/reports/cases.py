@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Prefetch, Q
 
 from pipeline import rules
-from pipeline.models import Badge, Fulfillment, Learner, Requirement, Signal, Template
+from pipeline.models import Badge, Fulfillment, Learner, Progress, Requirement, Signal, Template
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Case:
         return rules.complete(self._compiled(), self._fulfilled())
 
     @property
+    def groups(self) -> int:
+        """How many groups there are, of which each needs one fulfilled requirement."""
+        return len(rules.groups(self._compiled()))
+
+    @property
     def missing(self) -> list[list[Requirement]]:
         """The groups that hold no fulfilled requirement, each with its alternatives."""
         fulfilled = self._fulfilled()
@@ -55,10 +60,25 @@ class Case:
         )
 
 
+OF_PROGRESS = (
+    "template__requirements__rules",
+    "fulfillments",
+    Prefetch("learner__badges", Badge.objects.order_by("cycle")),
+)
+"""What to prefetch of progress for `case_of`."""
+
+
+def case_of(progress: Progress) -> Case:
+    """The case of a progress record, from what `OF_PROGRESS` prefetched; history and signals are not read."""
+    decided = {row.requirement_id: row for row in progress.fulfillments.all()}
+    badges = [badge for badge in progress.learner.badges.all() if badge.template_id == progress.template_id]
+    return _case(progress.template, decided, badges)
+
+
 def cases_of(learner: Learner) -> list[Case]:
-    """The learner's cases by template name: where they have progress or a badge.  Six queries, however many there are."""
+    """The learner's cases by template name: where they have progress or a badge.  Seven queries, however many there are."""
     begun = Q(pk__in=learner.progress.values("template")) | Q(pk__in=learner.badges.values("template"))
-    templates = Template.objects.filter(begun).select_related("organization").prefetch_related("requirements")
+    templates = Template.objects.filter(begun).select_related("organization").prefetch_related("requirements__rules")
     decided = {row.requirement_id: row for row in Fulfillment.objects.filter(progress__learner=learner)}
     badges: dict[int, list[Badge]] = {}
     for badge in _badges(learner):

@@ -5,6 +5,8 @@ from typing import Any
 
 from pipeline.models import Badge, Event, Fulfillment, Learner, Requirement
 from pipeline.reports.cases import Case, cases_of
+from pipeline.reports.clauses import needs
+from pipeline.reports.event_facts import Paths, compared_paths, compared_values, remark
 from pipeline.reports.explanation import explain
 
 EVENTS_SHOWN = 25
@@ -13,21 +15,21 @@ EVENTS_SHOWN = 25
 
 def learner_status(learner: Learner) -> dict[str, Any]:
     """All about the learner; the contract's section 4 names the keys."""
-    cases = cases_of(learner)
+    cases, paths = cases_of(learner), compared_paths()
     return {
         "lms_user_id": learner.lms_user_id,
         "username": learner.username,
         "explanation": [_explanation(case) for case in cases],
         "badges": [_badge(case, badge) for case in cases for badge in case.badges],
         "progress": [_progress(case) for case in cases],
-        "events": [_event(event) for event in newest_events(learner)[:EVENTS_SHOWN]],
+        "events": [_event(event, paths) for event in newest_events(learner)[:EVENTS_SHOWN]],
     }
 
 
 def newest_events(learner: Learner) -> list[Event]:
-    """The learner's newest events, newest first, without their payloads: one more than are shown, if there are more."""
+    """The learner's newest events, newest first: one more than are shown, if there are more."""
     events = Event.objects.filter(lms_user_id=learner.lms_user_id).order_by("-time", "-id")
-    return list(events.defer("payload", "raw")[: EVENTS_SHOWN + 1])
+    return list(events.defer("raw")[: EVENTS_SHOWN + 1])
 
 
 def _explanation(case: Case) -> dict[str, Any]:
@@ -90,6 +92,7 @@ def _requirement(requirement: Requirement, decided: Fulfillment | None) -> dict[
     return {
         "id": requirement.slug,
         "group": requirement.group or None,
+        "needs": needs(requirement),
         "fulfilled": decided is not None and decided.fulfilled,
         "event": str(decided.event) if decided else None,
         "time": decided.time.isoformat() if decided else None,
@@ -97,12 +100,14 @@ def _requirement(requirement: Requirement, decided: Fulfillment | None) -> dict[
     }
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event, paths: Paths) -> dict[str, Any]:
     return {
         "id": str(event.id),
         "type": event.type,
         "time": event.time.isoformat(),
         "status": event.status,
+        "values": compared_values(event, paths),
+        "remark": remark(event) or None,
         "error": event.error or None,
     }
 

@@ -31,7 +31,7 @@ def _cause(case: Case, badge: Badge) -> str:
         return _('Lost "{name}": it was taken away at Credly, not by the rules here{since}.').format(
             name=name, since=since
         )
-    if revoked.actor:
+    if badge.revoked_by == RevokedBy.OPERATOR:
         reason = f": {bare(badge.revocation_reason)}" if badge.revocation_reason else ""
         return _('Revoked by operator {actor}: "{name}" on {time}{reason}.').format(
             actor=revoked.actor, name=name, time=moment(revoked.at), reason=reason
@@ -73,10 +73,20 @@ def _withdrawal(case: Case, badge: Badge) -> str:
 def _return(case: Case, badge: Badge) -> str:
     """Whether and how the learner gets it back."""
     if badge.revoked_by in BY_A_PERSON:
-        return _("No event gives it back; an operator can let the rules decide again.")
+        return _by_a_person(case)
     again = case.template.reaward or badge.credly_state not in REVOCATION_BEGUN
     if not again:
         return _("This template awards a badge only once.")
     if case.complete:
         return _("All of it is fulfilled again: the next event that meets a rule of it awards it.")
     return _("To hold it again: {missing}.").format(missing=missing(case))
+
+
+def _by_a_person(case: Case) -> str:
+    """How what a person revoked comes back."""
+    text = _("No event gives it back; an operator can let the rules decide again")
+    if not case.template.active:
+        return _("{text} once the template is active.").format(text=text)
+    if not case.complete:
+        return _("{text} once all of it is fulfilled: {missing}.").format(text=text, missing=missing(case))
+    return f"{text}."

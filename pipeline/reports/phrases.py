@@ -6,13 +6,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from pipeline.models import Badge, BadgeHistory, Fulfillment, Requirement
+from pipeline.models import Badge, BadgeHistory, Fulfillment, GateReason, Requirement
 from pipeline.reports.cases import Case
 
 
 def moment(time: datetime) -> str:
-    """A time for people, with its zone: "1 May 2026 12:01 UTC"."""
-    return date_format(timezone.localtime(time), "j M Y H:i e")
+    """A time for people, with its zone: "1 May 2026 12:01:05 UTC"."""
+    return date_format(timezone.localtime(time), "DATETIME_FORMAT")
 
 
 def bare(sentence: str) -> str:
@@ -32,11 +32,16 @@ def told(badge: Badge, event_type: str) -> datetime | None:
 
 def obstacle(case: Case, badge: Badge) -> str:
     """Why Credly is not yet brought to the badge's standing."""
-    since = case.template.organization.key_refused_since
+    organization = case.template.organization
+    since = organization.key_refused_since
     if since:
         return _(
             "Credly refuses the organization's key, or there is none, since {time}; it goes on by itself once a key works"
         ).format(time=moment(since))
+    if organization.gate_reason and organization.call_again_at:
+        text = _("Credly is not called for the organization ({reason}), next try {time}; it goes on by itself")
+        why = GateReason(organization.gate_reason).label
+        return text.format(reason=why, time=moment(organization.call_again_at))
     if badge.error and badge.due_at:
         text = _("{error}; next try {time}, tries so far: {attempts}")
         return text.format(error=bare(badge.error), time=moment(badge.due_at), attempts=badge.attempts)

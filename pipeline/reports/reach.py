@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from pipeline.ledgers.observations import HELD
 from pipeline.models import Badge, Progress, Standing, Template
@@ -21,10 +21,27 @@ class Reach:
 
 def reach(template: Template) -> Reach:
     """Count the learners.  Two queries."""
+    return Reach(
+        on_the_way=_on_the_way().filter(template=template).count(), holding=_held().filter(template=template).count()
+    )
+
+
+def with_learners_on_the_way(templates: QuerySet[Template]) -> QuerySet[Template]:
+    """Those of the templates to whose badge a learner is on the way."""
+    return templates.filter(Exists(_on_the_way().filter(template=OuterRef("pk"))))
+
+
+def with_holders(templates: QuerySet[Template]) -> QuerySet[Template]:
+    """Those of the templates whose badge a learner holds."""
+    return templates.filter(Exists(_held().filter(template=OuterRef("pk"))))
+
+
+def _on_the_way() -> QuerySet[Progress]:
     awarded = Badge.objects.filter(
         learner=OuterRef("learner"), template=OuterRef("template"), standing=Standing.AWARDED
     )
-    return Reach(
-        on_the_way=Progress.objects.filter(~Exists(awarded), template=template).count(),
-        holding=Badge.objects.filter(template=template, standing=Standing.AWARDED, credly_state__in=HELD).count(),
-    )
+    return Progress.objects.filter(~Exists(awarded))
+
+
+def _held() -> QuerySet[Badge]:
+    return Badge.objects.filter(standing=Standing.AWARDED, credly_state__in=HELD)

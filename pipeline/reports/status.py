@@ -10,7 +10,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from pipeline.bus.positions import unread
-from pipeline.configuration import keys
+from pipeline.configuration import gate, keys
 from pipeline.ledgers import gaps
 from pipeline.models import (
     Badge,
@@ -36,7 +36,8 @@ def pipeline_status() -> dict[str, Any]:
     `bus.unread` is what our consumer groups have not stored yet, None while the bus can't be asked; then `idle`, which
     says that nothing waits at any stage, is false.  `bus.gaps` has the unsettled gaps, `messages` being None where the bus
     can't tell how many were lost.  `keys_expiring` has the API keys that expire within 30 days, with
-    negative `days` those that have.  `discrepancies` are differences to Credly whose repair is not queued.
+    negative `days` those that have.  `credly.circuits` has the gate of each organization.
+    `discrepancies` are differences to Credly whose repair is not queued.
     """
     # Down the way of an event: what moves on while we read is then seen at a later stage, and never at none.
     before = _unread()
@@ -54,6 +55,7 @@ def pipeline_status() -> dict[str, Any]:
         "issued": sum(credly_states[state] for state in HELD),
         "revoked": credly_states[CredlyState.REVOKED],
         "failed": credly_states[CredlyState.FAILED],
+        "circuits": [_circuit(organization) for organization in Organization.objects.defer("api_key")],
     }
     return {
         "events": events,
@@ -103,6 +105,25 @@ def _gap(gap: Gap) -> dict[str, Any]:
 
 def _refused(organization: Organization) -> dict[str, str]:
     return {"organization": str(organization.uuid), "since": _text(organization.key_refused_since)}
+
+
+def _circuit(organization: Organization) -> dict[str, Any]:
+    """Whether Credly is called for an organization.
+
+    `closed` as long as all goes well, `open` while nothing goes through, `half-open` when the next call may go as a probe.
+    `since` is known of a refused key only.
+    """
+    why = gate.reason(organization)
+    again = organization.call_again_at
+    is_open = why is not None and again is not None and again > timezone.now()
+    return {
+        "organization": str(organization.uuid),
+        "state": "closed" if why is None else "open" if is_open else "half-open",
+        "reason": why.value if why else "",
+        "failures": organization.failures,
+        "since": _text(organization.key_refused_since),
+        "next_call": _text(again) if why else "",
+    }
 
 
 def _expiring(key: keys.Expiring) -> dict[str, Any]:

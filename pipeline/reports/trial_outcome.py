@@ -16,7 +16,7 @@ class Verdict(TextChoices):
 
     REFUSED = "refused", _("The event would be refused.")
     UNSUBSCRIBED = "unsubscribed", _('Nothing: BADGES_CONFIG["events"] does not list this event type.')
-    INACTIVE = "inactive", _("Nothing: the template is inactive.")
+    INACTIVE = "inactive", _("Nothing: the template is deactivated.")
     NO_REQUIREMENT = "no requirement", _("Nothing: the template has no requirement.")
     NO_MATCH = "no match", _("Nothing: the event meets no requirement and no penalty of this template.")
     AWARDED = "awarded", _("The badge would be awarded.")
@@ -36,7 +36,7 @@ class Effect(TextChoices):
 
     NONE = "none", _("the event says nothing about it")
     FULFILLED = "fulfilled", _("would be fulfilled by the event")
-    RESET = "reset", _("would be reset by the event")
+    RESET = "reset", _("would be taken back by the event")
     REPEATED = "repeated", _("this very event has decided it already")
     OUTDATED = "outdated", _("nothing: a newer event has decided it")
 

@@ -45,7 +45,8 @@ def follow(
     if not said:
         return trial, Verdict.NO_MATCH
     if missing:
-        return trial, _of_incomplete(badge)
+        is_reset = any(step.effect is Effect.RESET for step in trial.steps)
+        return trial, _of_incomplete(badge, is_reset=is_reset)
     is_news = any(step.after != step.before for step in trial.steps)
     return trial, _of_complete(badge, template, is_news=is_news)
 
@@ -109,6 +110,8 @@ def _of_complete(badge: Badge | None, template: Template, *, is_news: bool) -> V
     return Verdict.FINAL if has_begun else Verdict.NO_NEWS
 
 
-def _of_incomplete(badge: Badge | None) -> Verdict:
-    """What `ledgers.badges.follow` does for a template that is not complete."""
-    return Verdict.REVOKED if badge is not None and badge.standing == Standing.AWARDED else Verdict.INCOMPLETE
+def _of_incomplete(badge: Badge | None, *, is_reset: bool) -> Verdict:
+    """What `ledgers.badges.follow` does for a template that is not complete; `is_reset` if the event resets something."""
+    if badge is None or badge.standing != Standing.AWARDED:
+        return Verdict.INCOMPLETE
+    return Verdict.REVOKED if is_reset else Verdict.ALREADY_AWARDED

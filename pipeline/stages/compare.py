@@ -9,6 +9,9 @@ from pipeline.credly.records import IssuedBadge
 from pipeline.ledgers.discrepancies import AT_REST, HELD, Found
 from pipeline.models import Badge, CredlyState, DiscrepancyKind, Organization, Standing, Template
 
+DELETED = "deleted at Credly"
+"""How a difference begins of which Credly's event feed tells that the badge was deleted."""
+
 LARGEST_ID = 2**63 - 1
 """What the database takes as an LMS user id."""
 

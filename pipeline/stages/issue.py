@@ -13,7 +13,7 @@ from django.core.validators import validate_email
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from pipeline.configuration import organizations
+from pipeline.configuration import gate, organizations, pace
 from pipeline.credly.client import CredlyClient
 from pipeline.credly.outcomes import (
     Confirmed,
@@ -30,6 +30,8 @@ from pipeline.credly.records import IssuedBadge, IssueRequest
 from pipeline.ledgers import claims, holdings
 from pipeline.ledgers.holdings import Claim, Done, Step
 from pipeline.models import Badge, CredlyState, Learner
+from pipeline.stages import search
+from pipeline.stages.answers import answered, unanswered
 
 LATE_EFFECT = timedelta(seconds=10)
 """How long after a call without answer its effect may still appear at Credly: as long as we waited for the answer."""
@@ -42,6 +44,7 @@ LOOKS_AGAIN = "Credly holds nothing yet; looks once more."
 NOT_SHOWN = "; but it shows no such badge."
 
 FORBIDDEN = 403
+_CLAIM_ENDED = Unavailable("the claim ended")
 REVOCATION_REASON = "The requirements of this badge are no longer fulfilled."
 NAME_LENGTH = 100
 """Characters of a first or last name that go to Credly; its own limit is not documented."""
@@ -51,9 +54,10 @@ def issue(badge_id: int) -> Done:
     """Take one step towards the badge's standing at Credly.  Returns what follows.  May be repeated.
 
     1. Leave alone what is not due; hold back what must not be called for now.
-    2. Claim the badge, noting that a call is out; one that killed too many workers is set aside.
-    3. Call Credly; refuse what can't be issued without asking, but not without the look-up that a lost answer needs.
-    4. Record the result, with the signal that tells it, or when to try again.
+    2. Take a turn among the organization's calls, or come back in a moment.
+    3. Claim the badge, noting that a call is out; one that killed too many workers is set aside.
+    4. Call Credly; refuse what can't be issued without asking, but not without the look-up that a lost answer needs.
+    5. Record the result, with the signal that tells it, or when to try again; tell the organization's gate.
 
     Raises:
         DatabaseError, InterfaceError: the database, not the badge, is at fault; the badge stays due.
@@ -65,10 +69,16 @@ def issue(badge_id: int) -> Done:
     try:
         client = organizations.client(organization)
     except organizations.KeyMissing as missing:
-        holdings.hold_back(badge, organizations.close(organization, str(missing)), f"{holdings.GATE_CLOSED} {missing}")
+        holdings.hold_back(badge, gate.refused(organization, str(missing)), f"{holdings.GATE_CLOSED} {missing}")
         return Done()
-    claim = holdings.claim(badge)
-    return _take_step(client, claim) if claim else Done()
+    with pace.turn(organization, _CALLS[holdings.step(badge)]) as may_call:
+        if not may_call:
+            holdings.hold_back(badge, timezone.now() + pace.HELD_BACK, badge.error)
+        claim = holdings.claim(badge) if may_call else None
+        if claim is None:
+            gate.pass_on(organization)
+            return Done()
+        return _take_step(client, claim)
 
 
 def _take_step(client: CredlyClient, claim: Claim) -> Done:
@@ -85,10 +95,10 @@ def _must_wait(badge: Badge) -> bool:
         until = timezone.now() + EARLIER_CYCLE_WAIT
         holdings.hold_back(badge, until, "Waits until Credly has revoked the learner's earlier badge.")
         return True
-    closed_until = organizations.closed_until(badge.template.organization)
+    organization = badge.template.organization
+    closed_until = gate.closed_until(organization)
     if closed_until:
-        reason = f"{holdings.GATE_CLOSED} the organization has no working API key."
-        holdings.hold_back(badge, closed_until, reason)
+        holdings.hold_back(badge, closed_until, f"{holdings.GATE_CLOSED} {gate.words(organization)}")
     return closed_until is not None
 
 
@@ -107,8 +117,10 @@ def _unissuable(learner: Learner) -> str | None:
 def _issue(client: CredlyClient, claim: Claim) -> Done:
     unissuable = _unissuable(claim.badge.learner)
     if unissuable:
+        gate.pass_on(claim.badge.template.organization)
         return holdings.failed(claim, unissuable)
     if not holdings.renew(claim):
+        gate.pass_on(claim.badge.template.organization)
         return Done()
     outcome = client.issue(_request(claim.badge))
     match outcome:
@@ -129,8 +141,10 @@ def _adopt_duplicate(client: CredlyClient, claim: Claim, message: str) -> Done:
         return _held(claim, found.value, "adopted")
     if not claim.badge.error.endswith(NOT_SHOWN):
         reason = f"Credly says: {message}{NOT_SHOWN}"
-        return holdings.postponed(claim, CredlyState.ISSUING, reason, timezone.now() + SHOWN_WITHIN)
-    return holdings.failed(claim, f"Credly says: {message}; but shows no live badge that could be this learner's.")
+        return _answered(claim, holdings.postponed(claim, CredlyState.ISSUING, reason, timezone.now() + SHOWN_WITHIN))
+    return _answered(
+        claim, holdings.failed(claim, f"Credly says: {message}; but shows no live badge that could be this learner's.")
+    )
 
 
 def _look_up_then_issue(client: CredlyClient, claim: Claim) -> Done:
@@ -148,12 +162,13 @@ def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
         return _held(claim, found.value, "found")
     if claim.badge.error != LOOKS_AGAIN:  # nobody looks again after a cancellation
         again = timezone.now() + holdings.SURELY_EFFECTIVE
-        return holdings.postponed(claim, CredlyState.ISSUING, LOOKS_AGAIN, again)
-    return holdings.cancelled(claim)
+        return _answered(claim, holdings.postponed(claim, CredlyState.ISSUING, LOOKS_AGAIN, again))
+    return _answered(claim, holdings.cancelled(claim))
 
 
 def _revoke(client: CredlyClient, claim: Claim) -> Done:
     if not holdings.renew(claim):
+        gate.pass_on(claim.badge.template.organization)
         return Done()
     outcome = client.revoke(_credly_id(claim), claim.badge.revocation_reason or REVOCATION_REASON)
     match outcome:
@@ -185,11 +200,14 @@ def _revocation_rejected(client: CredlyClient, claim: Claim, rejected: Rejected)
         case Confirmed(value=badge) if badge.state == "revoked":
             return _withdrawn(claim, "found revoked at Credly")
         case Confirmed(value=badge) if badge.replacement_badge_id:
-            return holdings.replaced(claim, badge.replacement_badge_id)
+            return _answered(claim, holdings.replaced(claim, badge.replacement_badge_id))
         case Confirmed() if rejected.status == 404:
-            return holdings.postponed(claim, CredlyState.REVOKING, "Credly did not find the badge, and yet shows it.")
+            return _answered(
+                claim,
+                holdings.postponed(claim, CredlyState.REVOKING, "Credly did not find the badge, and yet shows it."),
+            )
         case Confirmed():
-            return holdings.failed(claim, f"Credly says: {rejected.message}")
+            return _answered(claim, holdings.failed(claim, f"Credly says: {rejected.message}"))
         case Rejected(status=404):
             return _not_found(client, claim)
         case _:
@@ -204,8 +222,10 @@ def _not_found(client: CredlyClient, claim: Claim) -> Done:
     if found.value is None:
         return _withdrawn(claim, "not at Credly any more")
     if found.value.id == claim.badge.credly_id:
-        return holdings.postponed(claim, CredlyState.REVOKING, "Credly did not find the badge, and yet lists it.")
-    return holdings.replaced(claim, found.value.id)
+        return _answered(
+            claim, holdings.postponed(claim, CredlyState.REVOKING, "Credly did not find the badge, and yet lists it.")
+        )
+    return _answered(claim, holdings.replaced(claim, found.value.id))
 
 
 _STEPS = {
@@ -215,57 +235,43 @@ _STEPS = {
     Step.REVOKE: _revoke,
     Step.LOOK_UP_THEN_REVOKE: _look_up_then_revoke,
 }
+_CALLS = {
+    # What a step takes as a rule; a duplicate, a long list or a refusal takes more.
+    Step.ISSUE: 1,
+    Step.LOOK_UP_THEN_ISSUE: 3,
+    Step.LOOK_UP_THEN_CANCEL: 2,
+    Step.REVOKE: 1,
+    Step.LOOK_UP_THEN_REVOKE: 2,
+}
 
 
 def _find(client: CredlyClient, claim: Claim) -> Outcome[IssuedBadge | None]:
-    """The live badge at Credly that is this one: of our earner id, else of the e-mail if it carries no other earner id.
-
-    The second finds badges that were issued before our time, without an earner id.
-    """
-    badge = claim.badge
-    template, learner = badge.template.uuid, badge.learner
-    searches = [{"issuer_earner_id": _earner_id(learner)}]
-    if learner.email:
-        searches.append({"recipient_email": learner.email})
-    for search in searches:
-        if not holdings.renew(claim):
-            return Unavailable("the claim ended")
-        found = client.find_badges(template, **search)
-        if not isinstance(found, Confirmed):
-            return found
-        for issued in found.value:
-            is_ours = issued.issuer_earner_id in (None, "", _earner_id(learner))
-            if is_ours and not holdings.belongs_to_another(issued.id, badge):
-                return Confirmed(issued)
-    return Confirmed(None)
+    """The live badge at Credly that is this one."""
+    found = search.candidates(client, claim.badge, stop=lambda: None if holdings.renew(claim) else _CLAIM_ENDED)
+    return Confirmed(next(iter(found.value), None)) if isinstance(found, Confirmed) else found
 
 
 def _held(claim: Claim, issued: IssuedBadge, how: str) -> Done:
     known = {CredlyState.ACCEPTED, CredlyState.REJECTED}
     state = CredlyState(issued.state) if issued.state in known else CredlyState.PENDING
-    done = holdings.held(claim, issued.id, state, how)
-    _key_works(claim)
-    return done
+    return _answered(claim, holdings.held(claim, issued.id, state, how))
 
 
 def _withdrawn(claim: Claim, how: str) -> Done:
-    done = holdings.withdrawn(claim, how)
-    _key_works(claim)
+    return _answered(claim, holdings.withdrawn(claim, how))
+
+
+def _answered(claim: Claim, done: Done) -> Done:
+    """The result is recorded, and it is one that Credly gave: the organization's gate may hear of it."""
+    answered(claim.badge.template.organization)
     return done
-
-
-def _key_works(claim: Claim) -> None:
-    """Tell the organization's gate, after the answer itself is recorded."""
-    organization = claim.badge.template.organization
-    if organizations.reopen(organization):
-        holdings.resume(organization)
 
 
 def _not_seen(client: CredlyClient, claim: Claim, failure: Failure) -> Done:
     """A look at Credly failed, so nothing more is known; even a refusal of it must not end in giving the badge up."""
     out = holdings.WHILE[claim.step]
     if isinstance(failure, Rejected):
-        return holdings.postponed(claim, out, f"Credly says: {failure.message}")
+        return _answered(claim, holdings.postponed(claim, out, f"Credly says: {failure.message}"))
     return _not_done(client, claim, failure, before=out)
 
 
@@ -281,31 +287,33 @@ def _not_done(client: CredlyClient, claim: Claim, failure: Failure, *, before: C
     now = timezone.now()
     match failure:
         case Rejected(message=message) | Duplicate(message=message):
-            done = holdings.failed(claim, f"Credly says: {message}")
-            _key_works(claim)
-            return done
+            return _answered(claim, holdings.failed(claim, f"Credly says: {message}"))
         case Unauthorized():
             return _not_authorized(client, claim, failure, before)
         case Throttled(retry_after=seconds):
             named = now + timedelta(seconds=seconds) if seconds else None
-            return holdings.postponed(claim, before, "Credly asked for fewer calls.", named)
+            done = holdings.postponed(claim, before, "Credly asked for fewer calls.", named)
         case Unavailable(reason=reason):
-            return holdings.postponed(claim, before, reason)
+            done = holdings.postponed(claim, before, reason)
         case Unknown(reason=reason):
             sure = now + max(LATE_EFFECT, claims.wait(claim.badge.attempts + 1))
-            return holdings.postponed(claim, holdings.WHILE[claim.step], reason, sure)
+            done = holdings.postponed(claim, holdings.WHILE[claim.step], reason, sure)
         case _:
             assert_never(failure)
+    if failure is _CLAIM_ENDED:
+        gate.pass_on(claim.badge.template.organization)
+    else:
+        unanswered(claim.badge.template.organization, failure)
+    return done
 
 
 def _not_authorized(client: CredlyClient, claim: Claim, refusal: Unauthorized, before: CredlyState) -> Done:
     """The key is dead, or it works and only this call is forbidden: then no other badge must wait for it."""
     if refusal.status == FORBIDDEN and isinstance(client.organization(), Confirmed):
-        later = timezone.now() + max(organizations.PROBE_INTERVAL, claims.wait(claim.badge.attempts + 1))
-        done = holdings.postponed(claim, before, f"Credly forbids this call: {refusal.message}", later)
-        _key_works(claim)
-        return done
-    next_probe = organizations.close(claim.badge.template.organization, refusal.message)
+        later = timezone.now() + max(gate.PROBE_LASTS, claims.wait(claim.badge.attempts + 1))
+        reason = f"Credly forbids this call: {refusal.message}"
+        return _answered(claim, holdings.postponed(claim, before, reason, later))
+    next_probe = gate.refused(claim.badge.template.organization, refusal.message)
     reason = f"{holdings.GATE_CLOSED} it refuses the organization's key: {refusal.message}"
     return holdings.postponed(claim, before, reason, next_probe)
 
@@ -318,7 +326,7 @@ def _request(badge: Badge) -> IssueRequest:
         first_name=first_name,
         last_name=last_name,
         issued_at=badge.earned_at,
-        issuer_earner_id=_earner_id(badge.learner),
+        issuer_earner_id=search.earner_id(badge.learner),
     )
 
 
@@ -327,10 +335,6 @@ def _names(learner: Learner) -> tuple[str, str]:
     words = learner.name.split() or learner.username.split() or ["-"]
     first, rest = words[0], " ".join(words[1:]) or words[0]
     return first[:NAME_LENGTH], rest[:NAME_LENGTH]
-
-
-def _earner_id(learner: Learner) -> str:
-    return str(learner.lms_user_id)
 
 
 def _credly_id(claim: Claim) -> UUID:

@@ -5,7 +5,10 @@ at once an older sight never replaces a newer one; who lost looks again.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from uuid import UUID
+
+from django.utils import timezone
 
 from pipeline.credly.client import LIVE_STATES, CredlyClient
 from pipeline.credly.outcomes import Confirmed, Failure, Outcome, Rejected, Unavailable
@@ -13,9 +16,13 @@ from pipeline.credly.records import IssuedBadge
 from pipeline.ledgers import holdings, observations
 from pipeline.ledgers.holdings import Done
 from pipeline.models import Badge, CredlyState
+from pipeline.stages import search
 
 MOST_REPLACEMENTS = 10
 """How far a chain of replacements is followed."""
+
+SHOWN_WITHIN = timedelta(seconds=30)
+"""After this Credly shows everywhere what it holds and what happened; sooner, a replica may lag."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +36,24 @@ class Seen:
 
 @dataclass(frozen=True)
 class Unsettled:
-    """It can't be said yet: look again later."""
+    """It can't be said yet: look again later, or at a certain time."""
 
     reason: str
+    until: datetime | None = None
 
 
-def observe(client: CredlyClient, badge: Badge, source: str, actor: str = "") -> Seen | Unsettled | Failure:
+def not_shown() -> Unsettled:
+    """A first look did not find it, which may be a stale view: only a second one counts."""
+    return Unsettled(observations.NOT_SHOWN, timezone.now() + SHOWN_WITHIN)
+
+
+def observe(
+    client: CredlyClient, badge: Badge, source: str, actor: str = "", *, is_absence_certain: bool = False
+) -> Seen | Unsettled | Failure:
     """Take over what Credly says of a badge.  May be repeated, by several at once.
 
     1. Read the badge at Credly; of a replaced one what took its place.  One that Credly does not find is looked for in the
-       learner's list: a single 404 revokes nothing.
+       learner's list.  If it is not there either, that may be a stale view: nothing is revoked before it is certain.
     2. While our own call about it is out, look again later: its answer says more than we could.
     3. Take over what changed.
 
@@ -47,10 +62,13 @@ def observe(client: CredlyClient, badge: Badge, source: str, actor: str = "") ->
         badge: just read, with its Credly id.
         source: how we came to look, for the history.
         actor: the operator who looked, if one did.
+        is_absence_certain: a look at least `SHOWN_WITHIN` ago did not find it either, or Credly tells that it was deleted.
     """
     outcome = _current(client, badge)
     if not isinstance(outcome, Confirmed):
         return outcome
+    if outcome.value is None and not is_absence_certain and badge.credly_state in observations.MAY_BE_HELD:
+        return not_shown()
     if outcome.value is None:
         return _gone(badge, "not at Credly any more", source, actor)
     if outcome.value.state == CredlyState.REVOKED:
@@ -79,15 +97,12 @@ def _current(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
 
 def _listed(client: CredlyClient, badge: Badge, missing: UUID) -> Outcome[IssuedBadge | None]:
     """The live badge of this learner and template at Credly, which finds no badge of the id `missing`."""
-    found = client.find_badges(
-        badge.template.uuid, issuer_earner_id=str(badge.learner.lms_user_id), states=observations.HELD
-    )
+    found = search.candidates(client, badge, states=observations.HELD)
     if not isinstance(found, Confirmed):
         return found
     if any(issued.id == missing for issued in found.value):
         return Unavailable("Credly did not find the badge, and yet lists it")
-    live = (issued for issued in found.value if issued.state in LIVE_STATES)
-    return Confirmed(next((issued for issued in live if not holdings.belongs_to_another(issued.id, badge)), None))
+    return Confirmed(next((issued for issued in found.value if issued.state in LIVE_STATES), None))
 
 
 def _gone(badge: Badge, how: str, source: str, actor: str) -> Seen | Unsettled:

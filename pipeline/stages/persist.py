@@ -51,6 +51,8 @@ def _persist(event: Event) -> list[int]:
     learner = learners.update(user, event.time, event.id)
     recorded = progress.record(learner, event, matches, configuration)
     templates = [match.template for match in matches]
-    changed = badges.follow(learner, event.id, templates, recorded.decisions, recorded.changed)
+    changed = badges.follow(
+        learner, event.id, templates, recorded.decisions, news=recorded.changed, resets=recorded.reset
+    )
     inbox.finish([event.id], EventStatus.PROCESSED)
     return changed

@@ -10,10 +10,10 @@ logger = logging.getLogger(__name__)
 
 
 def purge() -> bool:
-    """Remove one batch of what came more than `RETENTION_DAYS` days ago and ended; says whether there was any.
+    """Remove one batch of what came more than `RETENTION_DAYS` days ago and ended; of refused webhooks, a day ago.
 
-    May be repeated: evaluating an event again that comes once more after its purge changes nothing, since progress
-    remembers what it decided.
+    Says whether there was any.  May be repeated: evaluating an event again that comes once more after its purge changes
+    nothing, since progress remembers what it decided.
     """
     removed = retention.remove(retention.expiry(settings.RETENTION_DAYS))
     if removed.total:

@@ -1,17 +1,30 @@
 """recheck: look up what Credly holds of a badge, and take it over."""
 
-from pipeline.configuration import organizations
+from datetime import timedelta
+
+from django.utils import timezone
+
+from pipeline.configuration import gate, organizations, pace
 from pipeline.credly.client import CredlyClient
-from pipeline.credly.outcomes import Confirmed, Failure, Rejected, Unauthorized
-from pipeline.ledgers import holdings
+from pipeline.credly.outcomes import Confirmed, Failure, Rejected, Throttled, Unauthorized, Unavailable, Unknown
+from pipeline.ledgers import observations
 from pipeline.ledgers.holdings import Done
-from pipeline.models import Badge, BadgeHistory
-from pipeline.stages.observe import Seen, Unsettled, observe
+from pipeline.models import Badge, BadgeHistory, Discrepancy
+from pipeline.stages.answers import answered, unanswered
+from pipeline.stages.compare import DELETED
+from pipeline.stages.observe import SHOWN_WITHIN, Seen, Unsettled, observe
 
 SOURCE = "re-check"
 """The word for it in the badge's history."""
 
+LONGEST_WAIT = 10.0
+"""Seconds that a re-check waits for its turn among the organization's calls: nobody comes back for it."""
+
+FIRST_LOOK_COUNTS = timedelta(days=1)
+"""How long a look in vain makes the next one the second."""
+
 FORBIDDEN = 403
+_NOT_SHOWN = f"{observations.NOT_SHOWN} Ask again later."
 
 
 def recheck(badge_id: int) -> Done:
@@ -25,17 +38,36 @@ def recheck(badge_id: int) -> Done:
     if badge is None or badge.credly_id is None:
         return Done()
     organization = badge.template.organization
-    if organizations.closed_until(organization):
-        return _note(badge, "Credly was not asked: the organization has no working API key.")
+    if gate.closed_until(organization):
+        return _note(badge, f"Credly was not asked: {gate.words(organization)}")
     try:
         client = organizations.client(organization)
     except organizations.KeyMissing as missing:
-        organizations.close(organization, str(missing))
+        gate.refused(organization, str(missing))
         return _note(badge, f"Credly was not asked: {missing}")
-    seen = observe(client, badge, SOURCE)
-    if isinstance(seen, Seen | Unsettled | Rejected) and organizations.reopen(organization):
-        holdings.resume(organization)
+    if not pace.wait(organization, LONGEST_WAIT):
+        gate.pass_on(organization)
+        return _note(badge, "Credly was not asked: too many other calls are to be made. Ask again later.")
+    seen = observe(client, badge, SOURCE, is_absence_certain=_was_absent(badge) or _was_deleted(badge))
+    if isinstance(seen, Seen | Unsettled | Rejected):
+        answered(organization)
+    elif isinstance(seen, Throttled | Unavailable | Unknown):
+        unanswered(organization, seen)
     return _told(client, badge, seen)
+
+
+def _was_absent(badge: Badge) -> bool:
+    """Whether Credly did not show it at a look at least `SHOWN_WITHIN` ago, and nothing else became known of it since."""
+    known = BadgeHistory.objects.filter(badge=badge, actor="")
+    not_shown = known.filter(what=SOURCE, outcome=_NOT_SHOWN)
+    last_else = known.exclude(pk__in=not_shown).order_by("-pk").values_list("pk", flat=True).first() or 0
+    now = timezone.now()
+    return not_shown.filter(pk__gt=last_else, at__range=(now - FIRST_LOOK_COUNTS, now - SHOWN_WITHIN)).exists()
+
+
+def _was_deleted(badge: Badge) -> bool:
+    """Whether the last reconciliation missed it at Credly and read in Credly's event feed that it was deleted."""
+    return Discrepancy.objects.filter(badge=badge, credly_id=badge.credly_id, detail__startswith=DELETED).exists()
 
 
 def _told(client: CredlyClient, badge: Badge, seen: Seen | Unsettled | Failure) -> Done:
@@ -50,8 +82,9 @@ def _told(client: CredlyClient, badge: Badge, seen: Seen | Unsettled | Failure) 
             return _note(badge, f"{reason} Ask again later.")
         case Unauthorized(status=status, message=message):
             if status == FORBIDDEN and isinstance(client.organization(), Confirmed):
+                answered(badge.template.organization)
                 return _note(badge, f"Credly forbids this call: {message}")
-            organizations.close(badge.template.organization, message)
+            gate.refused(badge.template.organization, message)
             return _note(badge, organizations.reason(seen))
         case _:
             return _note(badge, organizations.reason(seen))

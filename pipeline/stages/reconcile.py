@@ -13,15 +13,27 @@ from itertools import count
 from typing import TypeVar
 from uuid import UUID
 
-from pipeline.configuration import organizations
+from django.utils import timezone
+
+from pipeline.configuration import gate, organizations, pace
 from pipeline.credly.client import LIVE_STATES
-from pipeline.credly.outcomes import Confirmed, Failure, Outcome, Rejected, Throttled, Unauthorized
+from pipeline.credly.outcomes import (
+    Confirmed,
+    Failure,
+    Outcome,
+    Rejected,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    Unknown,
+)
 from pipeline.credly.parsing import Page
 from pipeline.credly.records import IssuedBadge
-from pipeline.ledgers import claims, discrepancies, holdings
+from pipeline.ledgers import claims, discrepancies
 from pipeline.ledgers.discrepancies import Found
 from pipeline.models import Badge, Discrepancy, DiscrepancyKind, Organization
-from pipeline.stages.compare import Listing, Suspect, at_rest, difference, stranger
+from pipeline.stages.answers import answered, unanswered
+from pipeline.stages.compare import DELETED, Listing, Suspect, at_rest, difference, stranger
 from pipeline.stages.sync import note_key
 
 logger = logging.getLogger(__name__)
@@ -38,7 +50,7 @@ LONGEST_WAIT = 60.0
 MOST_REPLACEMENTS = 10
 """How far a chain of replacements at Credly is followed."""
 
-DELETED = "badge.deleted"
+BADGE_DELETED = "badge.deleted"
 FORBIDDEN = 403
 NOT_FOUND = 404
 
@@ -110,9 +122,6 @@ class _Calls:
             self.client = organizations.client(organization)
         except organizations.KeyMissing as missing:
             raise _StoppedError(str(missing)) from missing
-        closed_until = organizations.closed_until(organization)
-        if closed_until:
-            raise _StoppedError(f"Credly is not called for this organization before {closed_until:%H:%M:%S} UTC.")
         self.expected: int | None = None
         self._organization = organization
         self._progress = progress
@@ -149,26 +158,44 @@ class _Calls:
         while True:
             if time.monotonic() > self._until:
                 raise _StoppedError(f"Credly took longer than {self._seconds:.0f} seconds.")
+            self._wait_for_turn()
             outcome = ask()
             if isinstance(outcome, Confirmed):
                 self._count()
                 return outcome.value
+            if isinstance(outcome, Throttled | Unavailable | Unknown):
+                unanswered(self._organization, outcome)
             attempt += 1
             wait = _wait(outcome, attempt)
             if wait is None:
                 raise self._stopped(outcome)
             time.sleep(wait)
 
+    def _wait_for_turn(self) -> None:
+        """Until the organization may be called, as its row says by now, for others call meanwhile and find out."""
+        organization = self._organization
+        organization.refresh_from_db(fields=gate.FIELDS)
+        while closed_until := gate.closed_until(organization):
+            seconds = (closed_until - timezone.now()).total_seconds()
+            if organization.key_refused_since or seconds > LONGEST_WAIT or time.monotonic() > self._until:
+                raise _StoppedError(
+                    f"Credly is not called: {gate.words(organization)} "
+                    f"To be tried again after {closed_until:%H:%M:%S} UTC."
+                )
+            time.sleep(max(seconds, 0.1))
+            organization.refresh_from_db(fields=gate.FIELDS)
+        if not pace.wait(organization, LONGEST_WAIT):
+            raise _StoppedError("Too many other calls are to be made for this organization.")
+
     def _count(self) -> None:
         self._done += 1
-        if self._done == 1 and organizations.reopen(self._organization):
-            holdings.resume(self._organization)
+        answered(self._organization)
         if self._progress:
             self._progress(self._done, self.expected)
 
     def _stopped(self, failure: Failure) -> _StoppedError:
         if isinstance(failure, Unauthorized) and not self._only_forbidden(failure):
-            organizations.close(self._organization, failure.message)
+            gate.refused(self._organization, failure.message)
         return _StoppedError(organizations.reason(failure))
 
     def _only_forbidden(self, refusal: Unauthorized) -> bool:
@@ -242,10 +269,10 @@ def _told_from_deleted(calls: _Calls, found: list[Found]) -> list[Found]:
         event.badge_id
         for page in calls.pages(calls.client.event_page)
         for event in page
-        if event.event_type == DELETED and event.badge_id in missing
+        if event.event_type == BADGE_DELETED and event.badge_id in missing
     }
     return [
-        replace(each, kind=DiscrepancyKind.DIFFERENT, detail=f"deleted at Credly, {each.badge.credly_state} here")
+        replace(each, kind=DiscrepancyKind.DIFFERENT, detail=f"{DELETED}, {each.badge.credly_state} here")
         if each.credly_id in deleted
         else each
         for each in found

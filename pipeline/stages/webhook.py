@@ -13,13 +13,12 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Q
 from django.utils import timezone
 
-from pipeline.configuration import organizations, syncing
+from pipeline.configuration import gate, organizations, pace, syncing
 from pipeline.credly.client import CredlyClient
 from pipeline.credly.outcomes import (
     Confirmed,
     Duplicate,
     Failure,
-    Outcome,
     Rejected,
     Throttled,
     Unauthorized,
@@ -27,19 +26,23 @@ from pipeline.credly.outcomes import (
     Unknown,
 )
 from pipeline.credly.records import CredlyEvent, IssuedBadge
-from pipeline.ledgers import claims, holdings, webhooks
+from pipeline.ledgers import claims, observations, webhooks
 from pipeline.ledgers.holdings import Done
 from pipeline.ledgers.webhooks import Claim
 from pipeline.models import Badge, CredlyState, Organization, Template, TemplateState, WebhookState
-from pipeline.stages.observe import Seen, Unsettled, observe
+from pipeline.stages.answers import answered, unanswered
+from pipeline.stages.observe import SHOWN_WITHIN, Seen, Unsettled, not_shown, observe
 
 logger = logging.getLogger(__name__)
 
 SOURCE = "webhook"
 """The word for it in the badge's history."""
 
-SHOWN_WITHIN = timedelta(seconds=30)
-"""After this Credly shows every event whose webhook it sent; sooner, a 404 may be a replica that lags."""
+BADGE_DELETED = "badge.deleted"
+TEMPLATE_DELETED = "badge_template.deleted"
+
+CALLS = 2
+"""To Credly that a webhook takes as a rule: for the event, and for the badge or template."""
 
 FORBIDDEN = 403
 
@@ -72,17 +75,23 @@ def webhook(webhook_id: int) -> Done:
     row = webhooks.due(webhook_id)
     if row is None:
         return Done()
-    closed_until = organizations.closed_until(row.organization)
+    closed_until = gate.closed_until(row.organization)
     if closed_until:
-        webhooks.hold_back(row, closed_until, "The organization has no working API key.")
+        webhooks.hold_back(row, closed_until, f"Credly was not asked: {gate.words(row.organization)}")
         return Done()
     try:
         client = organizations.client(row.organization)
     except organizations.KeyMissing as missing:
-        webhooks.hold_back(row, organizations.close(row.organization, str(missing)), str(missing))
+        webhooks.hold_back(row, gate.refused(row.organization, str(missing)), str(missing))
         return Done()
-    claim = webhooks.claim(row)
-    return _handle(client, claim) if claim else Done()
+    with pace.turn(row.organization, CALLS) as may_call:
+        if not may_call:
+            webhooks.hold_back(row, timezone.now() + pace.HELD_BACK, row.error)
+        claim = webhooks.claim(row) if may_call else None
+        if claim is None:
+            gate.pass_on(row.organization)
+            return Done()
+        return _handle(client, claim)
 
 
 def _handle(client: CredlyClient, claim: Claim) -> Done:
@@ -99,37 +108,39 @@ def _handle(client: CredlyClient, claim: Claim) -> Done:
 def _verify(client: CredlyClient, claim: Claim) -> _Ending:
     row = claim.webhook
     outcome = client.event(row.event)
-    _note_working_key(row.organization, outcome)
+    if isinstance(outcome, Confirmed | Rejected):
+        answered(row.organization)
     match outcome:
         case Confirmed(value=event) if event.organization != row.organization.uuid:
             return _Refused("Credly tells this event of another organization.")
         case Confirmed(value=event):
             webhooks.verified(claim, event.event_type)
-            return _obey(client, row.organization, event)
+            return _obey(client, claim, event)
         case Rejected(status=404):
-            if timezone.now() < row.received_at + SHOWN_WITHIN:
-                return Unsettled("Credly does not know this event, or not yet.")
+            shown_by = row.received_at + SHOWN_WITHIN
+            if timezone.now() < shown_by:
+                return Unsettled("Credly does not know this event, or not yet.", shown_by)
             return _Refused("Credly knows no such event.")
         case _:
             return outcome
 
 
-def _note_working_key(organization: Organization, outcome: Outcome[CredlyEvent]) -> None:
-    if isinstance(outcome, Confirmed | Rejected) and organizations.reopen(organization):
-        holdings.resume(organization)
-        webhooks.resume(organization)
-
-
-def _obey(client: CredlyClient, organization: Organization, event: CredlyEvent) -> _Ending:
+def _obey(client: CredlyClient, claim: Claim, event: CredlyEvent) -> _Ending:
+    row = claim.webhook
+    is_second_look = row.error == observations.NOT_SHOWN
     kind = event.event_type.partition(".")[0]
     if kind == "badge":
-        return _about_badge(client, organization, event)
+        is_absence_certain = is_second_look or event.event_type == BADGE_DELETED
+        return _about_badge(client, row.organization, event, is_absence_certain)
     if kind == "badge_template":
-        return _about_template(client, organization, event)
+        is_absence_certain = is_second_look or event.event_type == TEMPLATE_DELETED
+        return _about_template(client, row.organization, event, is_absence_certain)
     return _Ignored("Events of this type tell nothing about our badges and templates.")
 
 
-def _about_badge(client: CredlyClient, organization: Organization, event: CredlyEvent) -> _Ending:
+def _about_badge(
+    client: CredlyClient, organization: Organization, event: CredlyEvent, is_absence_certain: bool
+) -> _Ending:
     if event.badge_id is None:
         return _Ignored("Credly does not say which badge this is about.")
     ours = Badge.objects.select_related("learner", "template").filter(template__organization=organization)
@@ -137,7 +148,7 @@ def _about_badge(client: CredlyClient, organization: Organization, event: Credly
     some_are_being_issued = ours.filter(credly_state=CredlyState.ISSUING).exists()
     badge = ours.filter(credly_id=event.badge_id).first()
     if badge is not None:
-        seen = observe(client, badge, SOURCE)
+        seen = observe(client, badge, SOURCE, is_absence_certain=is_absence_certain)
         return replace(seen, words=f"{badge}: {seen.words}") if isinstance(seen, Seen) else seen
     if some_are_being_issued:
         issued = client.badge(event.badge_id)
@@ -159,7 +170,9 @@ def _may_become_ours(issued: IssuedBadge) -> bool:
     return Badge.objects.filter(being_issued | Q(credly_id=issued.id)).exists()
 
 
-def _about_template(client: CredlyClient, organization: Organization, event: CredlyEvent) -> _Ending:
+def _about_template(
+    client: CredlyClient, organization: Organization, event: CredlyEvent, is_absence_certain: bool
+) -> _Ending:
     if event.template_id is None:
         return _Ignored("Credly does not say which template this is about.")
     ours = Template.objects.filter(uuid=event.template_id, organization=organization).first()
@@ -167,6 +180,8 @@ def _about_template(client: CredlyClient, organization: Organization, event: Cre
     match outcome:
         case Confirmed(value=info) if ours is not None or info.state == TemplateState.ACTIVE:
             change = syncing.take_over(organization, info)
+        case Rejected(status=404) if ours is not None and not is_absence_certain:
+            return not_shown()
         case Rejected(status=404) if ours is not None:
             change = syncing.withdraw(ours, TemplateState.ARCHIVED, "not at Credly any more")
         case Confirmed() | Rejected(status=404):
@@ -185,8 +200,8 @@ def _record(client: CredlyClient, claim: Claim, ending: _Ending) -> Done:
             webhooks.end(claim, WebhookState.IGNORED, words)
         case _Refused(words=words):
             webhooks.end(claim, WebhookState.REFUSED, words)
-        case Unsettled(reason=reason):
-            webhooks.postpone(claim, reason)
+        case Unsettled(reason=reason, until=until):
+            webhooks.postpone(claim, reason, until)
         case _:
             _try_later(client, claim, ending)
     return Done()
@@ -197,18 +212,21 @@ def _try_later(client: CredlyClient, claim: Claim, failure: Failure) -> None:
     now = timezone.now()
     match failure:
         case Unauthorized(message=message) if failure.status == FORBIDDEN and _key_works(client):
-            later = now + max(organizations.PROBE_INTERVAL, claims.wait(claim.webhook.attempts + 1))
+            later = now + max(gate.PROBE_LASTS, claims.wait(claim.webhook.attempts + 1))
             webhooks.postpone(claim, f"Credly forbids this call: {message}", later)
+            answered(claim.webhook.organization)
         case Unauthorized(message=message):
-            until = organizations.close(claim.webhook.organization, message)
+            until = gate.refused(claim.webhook.organization, message)
             webhooks.postpone(claim, f"Credly refuses the organization's key: {message}", until)
         case Throttled(retry_after=seconds):
             named = now + timedelta(seconds=seconds) if seconds else None
             webhooks.postpone(claim, "Credly asked for fewer calls.", named)
+            unanswered(claim.webhook.organization, failure)
         case Rejected(message=message) | Duplicate(message=message):
             webhooks.postpone(claim, f"Credly says: {message}")
         case Unavailable(reason=reason) | Unknown(reason=reason):
             webhooks.postpone(claim, reason)
+            unanswered(claim.webhook.organization, failure)
         case _:
             assert_never(failure)
 

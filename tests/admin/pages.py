@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.core.cache import cache
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -36,10 +37,16 @@ def listed(client: Client, model: type[Model], **query: Any) -> list[Any]:
 
 
 def queries(client: Client, model: type[Model]) -> int:
-    """How many queries a list takes, when what all pages show is read already."""
-    client.get(list_url(model))
+    """How many queries a list takes; see `queries_of`."""
+    return queries_of(client, list_url(model))
+
+
+def queries_of(client: Client, url: str) -> int:
+    """How many queries a page takes that counts anew, and whose process has shown it before."""
+    client.get(url)
+    cache.clear()
     with CaptureQueriesContext(connection) as captured:
-        assert client.get(list_url(model)).status_code == 200
+        assert client.get(url).status_code == 200
     return len(captured)
 
 

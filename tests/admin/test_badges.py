@@ -97,6 +97,11 @@ def test_a_badges_page_shows_its_facts_history_signals_and_where_to_go_on(viewer
         ({"credly_state": "issuing"}, "an answer was lost, so Credly is looked at"),
         ({"standing": "revoked", "credly_state": "pending"}, "Credly is asked to revoke it."),
         ({"credly_state": "failed", "due_at": None}, "Remove the cause that the error names, then retry."),
+        ({"credly_state": "failed", "taken_up": 4, "due_at": None}, "it was set aside without a result."),
+        (
+            {"standing": "revoked", "credly_state": "failed", "taken_up": 4, "due_at": None},
+            "it was set aside without a result.",
+        ),
         ({"standing": "revoked", "due_at": None}, "Nothing: it was cancelled before Credly held it."),
         (
             {"standing": "revoked", "revoked_by": "credly", "credly_state": "revoked", "due_at": None},
@@ -172,6 +177,13 @@ def test_retrying_puts_failed_and_waiting_badges_to_work_at_once(operator: Clien
     assert (task, sorted(badges)) == ("issue", [failed.pk, waiting.pk])
 
 
+def test_retrying_after_a_lost_answer_says_that_it_is_not_at_once(operator: Client):
+    row = badge(credly_state="issuing", due_at=timezone.now() + timedelta(hours=1))
+    [message] = told(act(operator, "retry_now", [row]))
+    assert message.startswith("1 badge is tried again within a minute: an answer of Credly was lost")
+    assert timezone.now() < reread(row).due_at <= timezone.now() + holdings.SURELY_EFFECTIVE
+
+
 def test_revoking_first_asks_for_a_reason_and_says_what_will_happen(operator: Client):
     rows = [held_badge(), badge(), by_operator(held_badge())]
     page = act(operator, "revoke", rows)
@@ -236,19 +248,24 @@ def test_revoked_and_left_to_the_rules_again_the_learner_ends_with_a_new_badge_a
     assert [badge["state"] for badge in site.ledger()] == ["revoked", "pending"]
 
 
-def test_left_to_the_rules_a_badge_may_stay_revoked_and_the_message_says_why(operator: Client):
+def test_where_the_rules_cannot_award_nothing_changes_and_the_message_says_what_is_missing(operator: Client):
     course_template()
     who = lms_learner()
     deliver(passes(who, 1))
     row = by_operator(Badge.objects.get(), credly_state="revoked", due_at=None)
     deliver(fails(who, 2))
-    other = held_badge()
-    response = act(operator, "let_rules_decide", [row, other], confirmed=1)
-    assert told(response) == [
-        "1 badge is left to the rules and stays revoked: the learner does not fulfill the template now.",
-        "1 badge was left alone: no person revoked it.",
-    ]
-    assert logged() == [(str(row.pk), "Left to the rules.")]
+    inactive, other = by_operator(held_badge()), held_badge()
+    Template.objects.filter(pk=inactive.template_id).update(active=False)
+    before = list(Badge.objects.order_by("pk").values())
+    said = told(act(operator, "let_rules_decide", [row, inactive, other], confirmed=1))
+    assert said[0].startswith("1 badge stays as it was: the learner does not fulfill the template now.")
+    assert said[1].startswith("1 badge stays as it was: its template is inactive or has no requirement")
+    assert said[2] == "1 badge was left alone: no person revoked it."
+    assert said[3].startswith(f'Intro Course, learner {who.id}: requirement "demo" (taken back ')
+    assert (len(said), logged()) == (4, [])
+    assert list(Badge.objects.order_by("pk").values()) == before
+    [offered] = [each.action for each in operator.get(page_url(row)).context["operations"] if "rules" in each.action]
+    assert offered == "let_rules_decide"
 
 
 def test_a_re_check_asks_credly_and_records_who_wanted_it(operator: Client, site, django_capture_on_commit_callbacks):
@@ -258,7 +275,8 @@ def test_a_re_check_asks_credly_and_records_who_wanted_it(operator: Client, site
     with django_capture_on_commit_callbacks() as callbacks:
         response = act(operator, "recheck", [row, unseen, failed])
     assert told(response) == [
-        "1 badge is looked up at Credly; its history will say what Credly answers.",
+        "1 badge is looked up at Credly; its history will say what Credly answers. If it says nothing within a minute, "
+        "ask again.",
         "1 badge has no Credly id yet, so it is tried again; if Credly holds it already, that one is taken over.",
         "1 badge has no Credly id, so there is nothing to look up now.",
     ]

@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from pipeline.admin.attention import MANY_ATTEMPTS
 from pipeline.bus.streams import StreamReader
@@ -108,6 +109,8 @@ CAUSES: dict[str, Callable[[], Any]] = {
     "Signals due for 15 minutes": lambda: signal("pending", due_at=timezone.now() - LONG_AGO),
     "Webhooks due for 15 minutes": lambda: webhook(due_at=timezone.now() - LONG_AGO),
     "Organizations without a working key": lambda: organization(key_refused_since=timezone.now()),
+    "Organizations that Credly fails": lambda: organization(gate_reason="failing"),
+    "Organizations of which Credly asked for fewer calls": lambda: organization(gate_reason="throttled"),
     "Organizations whose last sync failed": lambda: organization(sync_error="Credly did not answer"),
     "Active templates that are not active at Credly": lambda: template(state="archived"),
     "Active templates that allow duplicates": lambda: template(allows_duplicates=True),
@@ -208,7 +211,7 @@ def test_it_says_that_badges_are_switched_off(administrator, settings):
 def test_the_charts_are_also_tables(administrator):
     event("processed"), event("processed"), event("failed")
     page = first_page(administrator)
-    today = f"{timezone.now():%Y-%m-%d}"
+    today = date_format(timezone.now())
     row = re.search(rf'<th scope="row"[^>]*>{today}</th>(.*?)</tr>', page.text, re.DOTALL)
     assert re.findall(r"<td[^>]*>(\d+)</td>", row[1]) == ["0", "2", "0", "1"]
     assert 'role="img" aria-label="Events received per day' in page.text
@@ -301,3 +304,36 @@ def test_without_javascript_pages_are_not_hidden(administrator):
     for page in (first_page(administrator).text, Client().get(reverse("admin:login")).text):
         [noscript] = re.findall(r'<noscript><link href="([^"]+)"', page)
         assert noscript.endswith("badges/noscript.css")
+
+
+def done(client: Client) -> list[bool]:
+    return [step.done for step in first_page(client).context["first_steps"]]
+
+
+def test_an_empty_system_shows_the_first_steps_and_ticks_what_is_done(operator):
+    assert done(operator) == [False, False, False, False, False]
+    owner = organization()
+    assert done(operator) == [True, False, False, False, False]
+    template(owner, active=False)
+    assert done(operator) == [True, True, False, False, False]
+    course_template(owner, active=False)
+    assert done(operator) == [True, True, True, False, False]
+    page = first_page(operator)
+    for step in page.context["first_steps"]:
+        assert f'href="{step.url}"' in page.text
+        assert operator.get(step.url).status_code == 200
+    Template.objects.update(active=True)
+    assert done(operator) == []
+
+
+def test_the_first_steps_are_shown_to_who_may_go_them(viewer):
+    assert done(viewer) == []
+
+
+def test_an_empty_list_says_that_its_rows_come_by_themselves_or_how_to_add_one(operator):
+    events = operator.get(reverse("admin:pipeline_event_changelist"))
+    assert "There are no events. New ones appear here by themselves." in events.text
+    templates = operator.get(reverse("admin:pipeline_organization_changelist"))
+    assert reverse("admin:pipeline_organization_add") in templates.text
+    searched = operator.get(reverse("admin:pipeline_organization_changelist"), {"q": "nobody"})
+    assert "Nothing here matches" in searched.text

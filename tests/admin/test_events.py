@@ -148,6 +148,8 @@ def test_the_page_of_an_event_that_waits_says_when_it_is_tried_again(operator: C
     [event] = received(passes(lms_learner(), 1))
     row = Event.objects.get(pk=event)
     assert "Waits to be evaluated and persisted." in text(operator.get(page_url(row)))
+    Event.objects.update(error="KeyError: 'user'", attempts=0)
+    assert "Failed, to be tried again" in text(operator.get(page_url(row)))
     inbox.take_up(event)
     inbox.stumble(event, RuntimeError("boom"))
     assert "Failed 1 time(s), to be tried again" in text(operator.get(page_url(row)))

@@ -3,14 +3,14 @@
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import strip_tags
 
-from pipeline.ledgers import holdings
-from pipeline.models import Badge, BadgeHistory, CredlyState, Event, Learner
+from pipeline.ledgers import holdings, inbox
+from pipeline.models import Badge, BadgeHistory, CredlyState, Event, EventStatus, Learner, Progress
 from pipeline.reports.learner import EVENTS_SHOWN
+from tests.admin.pages import page_url, queries, queries_of
 from tests.ledgers.builders import (
     DEMO,
     MATH,
@@ -26,6 +26,7 @@ from tests.ledgers.builders import (
     learner,
     lms_learner,
     passes,
+    received,
     requirement,
     template,
 )
@@ -86,16 +87,11 @@ def test_the_list_counts_the_badges_that_credly_holds(viewer):
 
 
 def test_the_list_takes_the_same_number_of_queries_however_many_learners_there_are(viewer):
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as counted:
-            viewer.get(LIST)
-        return len(counted)
-
     held_badge()
-    few = queries()
+    few = queries(viewer, Learner)
     for _ in range(20):
         held_badge()
-    assert queries() == few
+    assert queries(viewer, Learner) == few
 
 
 def test_the_page_explains_and_links_to_the_badge_its_event_and_its_template(viewer):
@@ -201,13 +197,8 @@ def test_the_page_takes_the_same_number_of_queries_for_one_template_and_for_fift
     for row in Badge.objects.all():
         holdings.held(claimed(row), uuid4(), CredlyState.PENDING, "issued")
 
-    def queries(lms_user_id: int) -> int:
-        who = Learner.objects.get(lms_user_id=lms_user_id)
-        with CaptureQueriesContext(connection) as counted:
-            page(viewer, who)
-        return len(counted)
-
-    assert queries(many.id) == queries(few.id)
+    for_few, for_many = (queries_of(viewer, page_url(Learner.objects.get(lms_user_id=who.id))) for who in (few, many))
+    assert for_many == for_few
     assert "Course 49" in page(viewer, Learner.objects.get(lms_user_id=many.id))
 
 
@@ -222,3 +213,63 @@ def test_progress_is_found_by_username_email_or_lms_id(viewer):
     for search in (who.username, who.email, str(who.id)):
         shown = viewer.get(reverse("admin:pipeline_progress_changelist"), {"q": search})
         assert [row.learner.lms_user_id for row in shown.context["cl"].result_list] == [who.id]
+
+
+def progress_rows(client: Client) -> list[str]:
+    """The rows of the progress list, as text without tags."""
+    shown = client.get(reverse("admin:pipeline_progress_changelist")).content.decode()
+    table = shown[shown.index('id="result_list"') :]
+    return [" ".join(strip_tags(row).split()) for row in table.split("<tr")[2:]]
+
+
+def test_the_list_of_progress_says_how_far_it_is_and_what_became_of_the_badge(viewer):
+    row = course_template(name="Half")
+    requirement(row, "math", PASSED, course(MATH))
+    course_template(name="Whole")
+    deliver(passes(lms_learner(), 1))
+    half, whole = sorted(progress_rows(viewer), key=lambda text: "Whole" in text)
+    assert "Half" in half
+    assert "1 of 2" in half
+    assert half.endswith("- -")
+    assert "1 of 1" in whole
+    assert "awarded" in whole
+
+
+def test_the_list_of_progress_takes_the_same_number_of_queries_however_long_it_is(viewer):
+    course_template()
+    deliver(passes(lms_learner(), 1))
+    few = queries(viewer, Progress)
+    course_template(name="Another")
+    deliver(*(passes(lms_learner(), 1) for _number in range(5)))
+    assert queries(viewer, Progress) == few
+
+
+def test_the_page_of_a_progress_record_shows_what_decided_it_with_a_link_to_the_event(viewer):
+    row = course_template()
+    requirement(row, "math", PASSED, course(MATH))
+    event = passes(lms_learner(), 1)
+    deliver(event)
+    shown = viewer.get(page_url(Progress.objects.get())).content.decode()
+    assert reverse("admin:pipeline_event_change", args=[event.id]) in shown
+    assert f"needs Course passed or failed: is_passing is true and course.course_key is “{MATH}”" in shown
+
+
+def test_the_events_show_the_values_that_rules_compare_and_why_they_were_ignored(viewer):
+    course_template()
+    dana = lms_learner()
+    deliver(passes(dana, 1))
+    who = Learner.objects.get()
+    inbox.finish(received(passes(dana, 2, MATH)), EventStatus.IGNORED)
+    shown = page(viewer, who)
+    assert "is_passing = true" in shown
+    assert f"course.course_key = {MATH}" in shown
+    assert "no requirement or penalty of an active template matched it" in shown
+
+
+def test_an_open_requirement_shows_what_it_needs(viewer):
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1), fails(who, 2))
+    assert f"needs Course passed or failed: is_passing is true and course.course_key is “{DEMO}”" in page(
+        viewer, Learner.objects.get()
+    )

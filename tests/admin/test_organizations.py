@@ -10,14 +10,14 @@ from django.contrib.messages import get_messages
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from pipeline.configuration import organizations
 from pipeline.ledgers import holdings
-from pipeline.models import Badge, Organization, Template
+from pipeline.models import Badge, Organization, Template, Webhook
+from tests.admin.pages import queries, queries_of
 from tests.credly.emulated_credly import Academy, EmulatedCredly
 from tests.ledgers import builders
 from tests.stages.conftest import NOBODY_LISTENS, Site, call_credly_at
@@ -94,7 +94,7 @@ def test_an_unknown_organization_is_an_error_at_the_uuid_with_credlys_words(oper
         ({"uuid": "no uuid", "key": "k"}, "uuid"),
         ({"uuid": "", "key": "k"}, "uuid"),
         ({"uuid": str(uuid4()), "key": ""}, "key"),
-        ({"uuid": str(uuid4()), "key": "env:NOT_SET_ANYWHERE"}, "key"),
+        ({"uuid": str(uuid4()), "key": "env:CREDLY_NOT_SET_ANYWHERE"}, "key"),
     ],
 )
 def test_what_is_wrong_by_itself_is_said_without_asking_credly(operator, credly, entered, field):
@@ -134,14 +134,40 @@ def test_a_wrong_key_is_not_offered_to_be_saved_unchecked(operator, academy):
 
 
 def test_a_variable_that_only_other_processes_have_can_be_saved_without_checking(operator, academy):
-    entered = {"uuid": academy.organization, "key": "env:NOT_SET_ANYWHERE"}
+    entered = {"uuid": academy.organization, "key": "env:CREDLY_NOT_SET_ANYWHERE"}
     response = operator.post(ADD, entered)
-    assert "NOT_SET_ANYWHERE" in errors(response)["key"][0]
+    assert "CREDLY_NOT_SET_ANYWHERE" in errors(response)["key"][0]
     assert 'name="unchecked"' in response.text
     assert operator.post(ADD, entered | {"unchecked": "on"}).status_code == 302
     row = Organization.objects.get()
-    assert row.api_key == "env:NOT_SET_ANYWHERE"
-    assert "from the environment variable NOT_SET_ANYWHERE" in operator.get(page(row)).text
+    assert row.api_key == "env:CREDLY_NOT_SET_ANYWHERE"
+    assert "from the environment variable CREDLY_NOT_SET_ANYWHERE" in operator.get(page(row)).text
+
+
+@pytest.mark.parametrize(
+    "name", ["SECRET_KEY", "CREDLY_ORGANIZATIONS", "CREDLY_WEBHOOK_SECRET", "CREDLY_key", "XCREDLY_A", "NOT_SET", ""]
+)
+@pytest.mark.parametrize("more", [{}, {"unchecked": "on"}])
+def test_no_other_variable_of_the_environment_is_looked_at_or_sent_to_credly(
+    operator, site: Site, monkeypatch, name, more
+):
+    if name != "NOT_SET":
+        monkeypatch.setenv(name or "X", "a-secret")
+    before = site.organization.api_key
+    added = operator.post(ADD, {"uuid": str(uuid4()), "key": f"env:{name}"} | more)
+    changed = operator.post(page(site.organization), {"name": "Academy", "key": f"env:{name}"} | more)
+    said = errors(added)
+    assert list(said) == list(errors(changed)) == ["key"]
+    assert said == errors(changed)
+    assert said["key"][0].startswith("Only environment variables for keys")
+    assert site.calls("GET", "") == []
+    assert Organization.objects.get().api_key == before
+
+
+def test_a_key_in_a_variable_for_keys_is_used(operator, academy, monkeypatch):
+    monkeypatch.setenv("CREDLY_API_KEY_2", academy.key)
+    assert operator.post(ADD, {"uuid": academy.organization, "key": "env:CREDLY_API_KEY_2"}).status_code == 302
+    assert Organization.objects.get().api_key == "env:CREDLY_API_KEY_2"
 
 
 def test_no_page_shows_a_key(administrator, site):
@@ -182,6 +208,25 @@ def test_a_new_key_is_checked_logged_without_its_value_and_reopens_the_gate(oper
     entry = LogEntry.objects.get()
     assert "API key" in entry.get_change_message()
     assert another not in entry.change_message
+
+
+def test_the_same_key_entered_again_reopens_the_gate_once_credly_takes_it(operator, site):
+    operator.post(page(site.organization), {"name": "Academy", "key": site.academy.key})
+    waiting = site.badge(due_at=timezone.now() + timedelta(hours=1), error=holdings.GATE_CLOSED)
+    Organization.objects.update(key_refused_since=timezone.now(), gate_reason="key refused", failures=3)
+    assert operator.post(page(site.organization), {"name": "Academy", "key": site.academy.key}).status_code == 302
+    row = Organization.objects.get()
+    assert (row.key_refused_since, row.gate_reason, row.failures) == (None, "", 0)
+    assert Badge.objects.get(pk=waiting.pk).due_at <= timezone.now()
+
+
+def test_a_key_saved_unchecked_says_nothing_of_the_gate(operator, site, credly):
+    operator.post(page(site.organization), {"name": "Academy", "key": site.academy.key})
+    since = timezone.now()
+    Organization.objects.update(key_refused_since=since)
+    entered = {"name": "Academy", "key": site.academy.key, "unchecked": "on"}
+    assert operator.post(page(site.organization), entered).status_code == 302
+    assert Organization.objects.get().key_refused_since == since
 
 
 def test_no_call_to_credly_is_made_inside_a_transaction(operator, academy, monkeypatch):
@@ -304,12 +349,56 @@ def test_list_and_page_warn_of_keys_that_expire(operator, site, days, shown):
 
 
 def test_the_list_needs_as_many_queries_for_many_organizations_as_for_one(operator, site):
-    with CaptureQueriesContext(
-        connection,
-    ) as one:
-        operator.get(LIST)
+    for_one = queries(operator, Organization)
     for _ in range(5):
         builders.template(builders.organization())
-    with CaptureQueriesContext(connection) as many:
-        operator.get(LIST)
-    assert len(many) <= len(one)
+    assert queries(operator, Organization) == for_one
+
+
+@pytest.mark.parametrize("field", ["api_key", "key_fingerprint"])
+@pytest.mark.parametrize("lookup", ["", "__startswith", "__regex", "__isnull"])
+def test_nobody_reads_a_key_letter_by_letter_from_a_filtered_list(administrator, viewer, site, field, lookup):
+    builders.badge(template=site.template)
+    value = "1" if lookup == "__isnull" else "g"
+    pages = {"organization": "", "template": "organization__", "badge": "template__organization__"}
+    for who in (administrator, viewer):
+        for model, path in pages.items():
+            url = reverse(f"admin:pipeline_{model}_changelist")
+            assert who.get(f"{url}?{path}{field}{lookup}={value}").status_code == 400
+        assert who.get(f"{LIST}?name__startswith=A").status_code == 200
+
+
+def test_an_organization_with_templates_is_not_deleted_and_the_page_says_why(administrator, site):
+    url = reverse("admin:pipeline_organization_delete", args=[site.organization.pk])
+    assert "it has badge templates here" in administrator.get(url).content.decode()
+    administrator.post(url, {"post": "yes"})
+    assert Organization.objects.exists()
+
+
+def test_an_organization_without_templates_is_deleted_with_its_webhooks_which_are_only_counted(administrator):
+    row = builders.organization()
+    url = reverse("admin:pipeline_organization_delete", args=[row.pk])
+
+    def add(number: int) -> None:
+        Webhook.objects.bulk_create(
+            Webhook(organization=row, event=uuid4(), event_type="badge.created") for _ in range(number)
+        )
+
+    add(1)
+    for_one = queries_of(administrator, url)
+    add(300)
+    assert queries_of(administrator, url) == for_one
+    page_to_confirm = administrator.get(url)
+    assert ("webhooks", 301) in list(page_to_confirm.context["model_count"])
+    assert str(Webhook.objects.first()) not in page_to_confirm.content.decode()
+    assert administrator.post(url, {"post": "yes"}).status_code == 302
+    assert (Organization.objects.count(), Webhook.objects.count()) == (0, 0)
+
+
+def test_organizations_deleted_from_the_list_go_together_unless_one_has_templates(administrator, site):
+    other = builders.organization()
+    chosen = {"action": "delete_selected", "post": "yes", "_selected_action": [site.organization.pk, other.pk]}
+    administrator.post(LIST, chosen)
+    assert Organization.objects.count() == 2
+    administrator.post(LIST, chosen | {"_selected_action": [other.pk]})
+    assert list(Organization.objects.all()) == [site.organization]

@@ -57,6 +57,7 @@ def test_the_page_is_fit_for_a_desk_and_a_phone_and_asks_nobody_else(page: Page,
     assert answer.status == 200
     screens.take(name)
     page.set_viewport_size(PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.goto(PAGES[name])
+    page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=PHONE["width"])
     assert hosts <= {"127.0.0.1", "", PICTURES_OF_TEMPLATES}
     assert [text for text in complaints if "ERR_NAME_NOT_RESOLVED" not in text] == []

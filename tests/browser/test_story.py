@@ -147,7 +147,7 @@ def _try_an_event(page: Page, screens: Screens) -> None:
     expect(content(page)).to_contain_text(re.compile("line 1, column", re.IGNORECASE))
     page.get_by_role("button", name="Insert an example of this type").click()
     page.get_by_role("button", name="Try it").click()
-    expect(content(page)).to_contain_text("inactive")
+    expect(content(page)).to_contain_text("deactivated")
     screens.take("try-it")
 
 

@@ -104,3 +104,13 @@ def test_a_key_of_the_badge_settings_that_means_nothing_is_a_warning_that_names_
     assert (message.level, message.id) == (WARNING, "badges.W003")
     assert message.msg == f'{label}: the key "{key}" means nothing here.'
     assert near in message.hint
+
+
+def test_without_a_webhook_secret_the_deployment_check_warns(settings):
+    def warned() -> list[str]:
+        return [message.id for message in run_checks(include_deployment_checks=True) if message.id == "badges.W006"]
+
+    settings.CREDLY_WEBHOOK_SECRET = ""
+    assert warned() == ["badges.W006"]
+    settings.CREDLY_WEBHOOK_SECRET = "the-secret"
+    assert warned() == []

@@ -24,7 +24,7 @@ def test_no_two_event_types_have_the_same_title():
 
 
 def test_the_meaning_is_the_clause_as_a_sentence():
-    assert describe(PASSING).meaning == "The LMS reports whether the learner passes a course."
+    assert describe(PASSING).meaning == "The learner is graded as passing or not passing a course."
 
 
 def test_an_unknown_event_type_is_described_by_its_name():

@@ -2,6 +2,7 @@
 
 import string
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -48,8 +49,32 @@ def test_a_stored_key_is_exported_as_a_variable_to_set():
     assert "s3cret-key" not in text
     assert "    api_key: env:CREDLY_API_KEY_7D1B0F5E  # " in text
     assert yaml.safe_load(text)["organizations"][0]["api_key"] == "env:CREDLY_API_KEY_7D1B0F5E"
-    assert len(imported(text)) == 1
+
+
+def test_an_export_that_is_imported_again_replaces_a_stored_key_only_when_its_variable_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    data = example()
+    data["organizations"][0]["api_key"] = "s3cret-key"
+    imported(data)
+    text = export_configuration()
+    [kept] = imported(text)
+    assert str(kept).endswith(
+        "api_key: the stored one is kept, as the environment variable CREDLY_API_KEY_7D1B0F5E is not set"
+    )
+    assert Organization.objects.get().api_key == "s3cret-key"
+    monkeypatch.setenv("CREDLY_API_KEY_7D1B0F5E", "s3cret-key")
+    [changed] = imported(text)
+    assert str(changed).endswith("api_key: changed")
     assert Organization.objects.get().api_key == "env:CREDLY_API_KEY_7D1B0F5E"
+
+
+def test_a_stored_key_that_does_not_work_either_is_replaced_by_an_unset_variable():
+    data = example()
+    for variable in ("env:NO_SUCH_KEY", "env:NO_SUCH_KEY_EITHER"):
+        data["organizations"][0]["api_key"] = variable
+        imported(data)
+        assert Organization.objects.get().api_key == variable
 
 
 def test_keys_of_organizations_whose_uuids_begin_alike_are_exported_as_different_variables():
@@ -73,7 +98,14 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 NAME = TEXT.filter(lambda text: text.strip() != "")
 SLUG = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12)
 BOOLEAN_TEXT = st.sampled_from(["true", "True", "yes", "Yes", "+", "false", "False", "no", "No", "-"])
-VALUES = {"boolean": BOOLEAN_TEXT, "integer": st.integers().map(str)}
+TIMES = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
+COURSE_KEYS = st.builds("course-v1:{0}+{0}+{0}".format, st.text("abcXYZ019", min_size=1, max_size=8))
+VALUES = {
+    "boolean": BOOLEAN_TEXT,
+    "integer": st.integers().map(str),
+    "time": TIMES,
+    "course key": COURSE_KEYS,
+}
 
 
 @st.composite

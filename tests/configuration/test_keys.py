@@ -14,6 +14,7 @@ from encrypted_fields.fields import EncryptedTextField
 
 from pipeline import stages
 from pipeline.configuration import keys, organizations
+from pipeline.ledgers import holdings
 from pipeline.models import Badge, Organization
 from tests.ledgers import builders
 from tests.stages.conftest import Site, call_credly_at, make_site
@@ -56,7 +57,7 @@ def test_another_key_is_tried_at_once_and_what_was_known_of_the_first_is_forgott
     row = fresh(row)
     row.api_key = "another"
     row.save()
-    waiting = builders.badge(template=builders.template(row), due_at=timezone.now() + DAY)
+    waiting = builders.badge(template=builders.template(row), due_at=timezone.now() + DAY, error=holdings.GATE_CLOSED)
     assert stages.note_key(row)
     row = fresh(row)
     assert (row.key_expires_at, row.key_refused_since, row.call_again_at) == (None, None, None)

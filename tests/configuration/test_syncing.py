@@ -10,9 +10,11 @@ import pytest
 from django.utils import timezone
 
 from pipeline import stages
+from pipeline.configuration import syncing
 from pipeline.configuration.syncing import SyncResult, sync, take_over, withdraw
 from pipeline.credly.records import TemplateInfo
-from pipeline.models import Badge, ConfigurationVersion, Fulfillment, Organization, Template, TemplateState
+from pipeline.ledgers import holdings
+from pipeline.models import ConfigurationVersion, Fulfillment, Organization, Template, TemplateState
 from tests.credly.emulated_credly import Academy, EmulatedCredly
 from tests.ledgers import builders
 from tests.stages.conftest import NOBODY_LISTENS, Site, call_credly_at, make_site
@@ -123,12 +125,38 @@ def test_a_template_no_longer_active_at_credly_is_switched_off_with_all_its_prog
     assert counts(synced(site.organization)) == (0, 0, 0, 0)
 
 
-def test_a_template_deleted_at_credly_is_withdrawn_and_kept(site):
+def test_a_template_deleted_at_credly_is_withdrawn_and_kept(site, monkeypatch):
+    monkeypatch.setattr(syncing, "SHOWN_WITHIN", 0.0)
     site.emulator.control("DELETE", f"templates/{site.academy.template}")
     result = synced(site.organization)
     site.template.refresh_from_db()
     assert "Credly does not know it any more" in str(result.withdrawn[0])
     assert (site.template.active, site.template.state) == (False, TemplateState.ARCHIVED)
+
+
+def not_shown(site: Site, times: int | None) -> None:
+    """A stale view: Credly neither lists the template nor knows it, so many times (None: always)."""
+    empty = {"data": [], "metadata": {"total_pages": 1}}
+    site.fault(method="GET", match={"path": "badge_templates$"}, status=200, body=json.dumps(empty))
+    not_found = {"data": {"message": "Template not found"}}
+    site.fault(method="GET", match={"path": "/badge_templates/"}, status=404, body=not_found, times=times)
+
+
+def test_a_template_that_credly_shows_at_the_second_look_stays_active(site, monkeypatch):
+    monkeypatch.setattr(syncing, "SHOWN_WITHIN", 0.0)
+    not_shown(site, 1)
+    result = synced(site.organization)
+    site.template.refresh_from_db()
+    assert (len(result.withdrawn), result.failure, site.template.active) == (0, "", True)
+    assert len(site.calls("GET", "/badge_templates/")) == 2
+
+
+def test_without_time_for_a_second_look_nothing_is_withdrawn_and_the_sync_says_so(site):
+    not_shown(site, None)
+    result = synced(site.organization, seconds=20)
+    site.template.refresh_from_db()
+    assert (result.too_slow, len(result.withdrawn), site.template.active) == (True, 0, True)
+    assert result.failure == "Credly does not know 1 of the templates: to be looked for once more later."
 
 
 def test_a_template_that_the_list_skipped_is_looked_up_and_stays_active(site):
@@ -248,7 +276,7 @@ def test_a_refused_key_closes_the_gate_and_credly_is_left_alone(site):
     assert "refuses the organization's key" in synced(site.organization).failure
     assert site.organization.key_refused_since is not None
     before = len(site.calls("GET", ""))
-    assert "to be tried again" in synced(site.organization).failure
+    assert "To be tried again" in synced(site.organization).failure
     assert len(site.calls("GET", "")) == before
 
 
@@ -265,9 +293,9 @@ def test_without_a_key_the_reason_says_where_one_can_be_set():
 
 
 def test_a_sync_that_finds_the_key_working_again_makes_waiting_badges_due(site):
-    row = site.badge(due_at=timezone.now() + timedelta(hours=1))
+    row = site.badge()
     stages.sync(site.organization.pk)  # notes the key in use
-    Badge.objects.update(due_at=timezone.now() + timedelta(hours=1))
+    holdings.hold_back(row, timezone.now() + timedelta(hours=1), holdings.GATE_CLOSED)
     Organization.objects.update(key_refused_since=timezone.now(), call_again_at=None)
     stages.sync(site.organization.pk)
     row.refresh_from_db()
@@ -278,7 +306,7 @@ def test_a_sync_that_finds_the_key_working_again_makes_waiting_badges_due(site):
 
 def test_a_sync_notices_another_key_and_tries_it_at_once(site):
     stages.sync(site.organization.pk)
-    row = site.badge(due_at=timezone.now() + timedelta(hours=1))
+    row = site.badge(due_at=timezone.now() + timedelta(hours=1), error=holdings.GATE_CLOSED)
     later = timezone.now() + timedelta(hours=1)
     site.emulator.control("POST", "tokens", {"organization": site.academy.organization, "token": "another"})
     Organization.objects.update(key_refused_since=timezone.now(), call_again_at=later, api_key="another")
@@ -299,3 +327,10 @@ def test_organizations_that_only_the_settings_name_are_synced_too(academy, setti
 
 def test_a_sync_of_an_organization_that_is_gone_does_nothing(site):
     assert stages.sync(0).failure == "There is no such organization any more."
+
+
+def test_the_log_says_once_that_a_template_was_switched_off(site, caplog):
+    for _ in range(2):
+        withdraw(site.template, TemplateState.ARCHIVED, "for the test")
+    [line] = [record.getMessage() for record in caplog.records if record.name == "pipeline.configuration.syncing"]
+    assert line.startswith(f"Template {site.template.uuid} is deactivated, for it is archived at Credly")

@@ -10,19 +10,20 @@ What is where, from the bottom up:
 - `cluster`: the whole system, each process several times, with a supervisor that restarts what died.
 - `story`: a seeded set of events, and what the brute-force oracle makes of it.
 - `witness`: what is wrong, seen from outside: Credly's ledger, the bus, the inbox.
+- `trial`, `selection`: one fault from arming to judging; which cases `make test` runs.
 - `storm`, `__main__`: random faults for as long as one likes; `python -m tests.faults --kills 1000`.
 
 To add a fault at a point of the code, add a row to `points.POINTS`; it is then part of the tests of all points and of the
 storm.  To add a fault of the surroundings (Redis, the database, Credly, the clock), write a test around it:
 
     def test_events_survive_what_i_do(cluster):
-        story = Story(cluster.school, seed=cluster.seed)
+        story = Story(cluster.school, SEED)
         cluster.play(story.events)
         break_something(cluster)          # cluster.redis, cluster.credly("POST", "faults", ...), cluster.folder, ...
         cluster.settle()                  # restarts what died, and returns once nothing waits
         assert_nothing_violated(cluster, story)
 
-and, if it may strike at random, a method of `storm.Storm` named in `storm.FAULTS`.  To add a protection, write the function
+and, if it may strike at random, a branch of `Storm._strike`.  To add a protection, write the function
 that does without it and name it in `protections.PROTECTIONS`; a control is the fault's test under
 `cluster.without(protection)`, which must find a violation.
 """

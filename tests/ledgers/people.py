@@ -88,7 +88,7 @@ def story(who: LmsLearner) -> Badge:
     inbox.store([unreadable(who.username), unreadable(f"x{who.email}"), unreadable("somebody else")], TOPIC)
     [broken] = received(passes(other, 6))
     Event.objects.filter(pk=broken).update(
-        status=EventStatus.FAILED, error=f"KeyError: {who.email}", note=f"See {who.username}."
+        status=EventStatus.FAILED, error=f"KeyError: {who.email}", note=f"See {who.email.upper()}."
     )
     badge = Badge.objects.get(learner__lms_user_id=who.id)
     Badge.objects.filter(pk=badge.pk).update(

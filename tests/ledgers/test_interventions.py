@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from pipeline.ledgers import holdings, interventions
-from pipeline.ledgers.interventions import Recheck, Release
+from pipeline.ledgers.interventions import Recheck, Release, Released
 from pipeline.models import Badge, BadgeHistory, CredlyState, RevokedBy, Template
 from tests.ledgers.builders import (
     badge,
@@ -147,27 +147,41 @@ def test_after_revoking_the_rules_award_the_next_cycle_even_without_reaward(reaw
     assert by_hand(row) == [("left to the rules", "")]
 
 
-def test_the_rules_leave_a_badge_revoked_whose_template_is_not_complete_now():
-    course_template(reaward=True)
+def set_active(active: bool) -> None:
+    template = Template.objects.get()
+    template.active = active
+    template.save()
+
+
+@pytest.mark.parametrize("state", [CredlyState.PENDING, CredlyState.REVOKED], ids=["before", "after revoking"])
+@pytest.mark.parametrize("reaward", [True, False])
+def test_where_the_template_is_not_complete_now_nothing_changes_and_the_rules_can_be_asked_again(reaward, state):
+    course_template(reaward=reaward)
     who = lms_learner()
     deliver(passes(who, 1))
-    row = at_credly(Badge.objects.get(), CredlyState.PENDING)
+    row = at_credly(Badge.objects.get(), state)
     interventions.revoke(row, "Cheated.", WHO)
     deliver(fails(who, 2))
-    assert interventions.release(reread(row), WHO).release is Release.NOT_COMPLETE
-    assert (reread(row).standing, reread(row).revoked_by, reread(row).revocation_reason) == ("revoked", "rules", "")
-    [changed] = deliver(passes(who, 3))
-    assert (changed, reread(row).standing) == (row.pk, "awarded")
+    before = Badge.objects.values().get()
+    assert interventions.release(reread(row), WHO) == Released(Release.NOT_COMPLETE)
+    assert Badge.objects.values().get() == before
+    assert [what for what, _ in by_hand(row)] == ["revoked"]
+    assert deliver(passes(who, 3)) == []
+    released = interventions.release(reread(row), WHO)
+    assert (released.release, len(released.badges)) == (Release.AWARDED, 1)
+    assert Badge.objects.get(standing="awarded").pk == released.badges[0]
 
 
-def test_the_rules_of_an_inactive_template_award_nothing():
-    row = earned()
+@pytest.mark.parametrize("state", [CredlyState.PENDING, CredlyState.REVOKED], ids=["before", "after revoking"])
+def test_while_the_template_is_inactive_nothing_changes_and_the_rules_can_be_asked_again(state):
+    row = at_credly(earned(reaward=False), state)
     interventions.revoke(row, "Cheated.", WHO)
-    template = Template.objects.get()
-    template.active = False
-    template.save()
-    assert interventions.release(reread(row), WHO).release is Release.TEMPLATE_INACTIVE
-    assert reread(row).standing == "revoked"
+    set_active(False)
+    before = Badge.objects.values().get()
+    assert interventions.release(reread(row), WHO) == Released(Release.TEMPLATE_INACTIVE)
+    assert Badge.objects.values().get() == before
+    set_active(True)
+    assert interventions.release(reread(row), WHO).release is Release.AWARDED
 
 
 def test_a_badge_that_no_person_revoked_is_not_released():

@@ -77,10 +77,27 @@ def test_texts_lose_whole_words_in_any_case(text: str, left: str):
     assert IDENTITY.removed_from_text(text) == left
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Write to Dana@Learners.example.", "Write to retired-5."),
+        ("'dana@learners.example'", "'retired-5'"),
+        ("dana, Dana Moe", "dana, Dana Moe"),
+        ("not.dana@learners.example", "not.dana@learners.example"),
+        ("my-dana@learners.example", "my-dana@learners.example"),
+        ("dana@learners.example.org", "dana@learners.example.org"),
+        ("dana@learners.example-two.org", "dana@learners.example-two.org"),
+    ],
+)
+def test_texts_about_anybody_lose_only_the_exact_address(text: str, left: str):
+    assert IDENTITY.address_removed_from_text(text) == left
+
+
 def test_who_is_not_known_is_in_no_text():
     nobody = Identity(5, ["", "retired-5"], [""], [""])
     assert not nobody.quotable
     assert nobody.removed_from_text("retired-5, anything") == "retired-5, anything"
+    assert nobody.address_removed_from_text("retired-5, anything") == "retired-5, anything"
 
 
 def test_an_empty_username_stays_empty_so_that_a_refused_event_stays_refused():

@@ -50,6 +50,16 @@ def test_an_old_webhook_is_removed_if_it_ended(state: str):
     assert Webhook.objects.exists() is not ended
 
 
+def test_a_forged_webhook_is_removed_after_a_day():
+    owner, now = organization(), timezone.now()
+    old = webhook(owner, "refused", now - timedelta(hours=25))
+    for state, age in (("refused", 23), ("handled", 25), ("ignored", 25), ("waiting", 25)):
+        webhook(owner, state, now - timedelta(hours=age))
+    assert retention.remove(LIMIT) == Removed(0, 1)
+    assert not Webhook.objects.filter(pk=old.pk).exists()
+    assert Webhook.objects.count() == 4
+
+
 def test_what_is_younger_stays():
     event("processed", YOUNG)
     webhook(organization(), "handled", YOUNG)

@@ -1,10 +1,15 @@
 """Retirement: a learner's name is nowhere any more, never comes back, and nothing else has changed."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.db.models import Model
 from django.forms.models import model_to_dict
 from django.test.utils import CaptureQueriesContext
 
@@ -13,7 +18,7 @@ from pipeline.bus import catalogue
 from pipeline.bus.codec import event_data_for
 from pipeline.ledgers import inbox, mentions, outbox, quotations, retirement
 from pipeline.lms.events import LmsLearner
-from pipeline.models import Badge, Event, Fulfillment, Learner, Progress, Signal
+from pipeline.models import Badge, BadgeHistory, Event, Fulfillment, Learner, Progress, Signal, Webhook
 from tests.ledgers.builders import (
     TOPIC,
     at,
@@ -94,6 +99,54 @@ def test_other_people_stay_as_they_are_even_in_events_about_both(who: LmsLearner
     both = [event.payload for event in mentions.naming(dana.id) if "requesting_user" in event.payload]
     assert len(both) == 2
     assert all(user(dana) in payload.values() for payload in both)
+
+
+def logged(row: Model, message: str) -> LogEntry:
+    staff, _ = User.objects.get_or_create(username="staff")
+    kind = ContentType.objects.get_for_model(type(row))
+    return LogEntry.objects.create(
+        user=staff, content_type=kind, object_id=str(row.pk), action_flag=2, change_message=message
+    )
+
+
+def test_a_username_that_is_a_common_word_is_replaced_only_where_the_text_is_about_its_learner():
+    mine, theirs = held_badge(learner=learner(username="changed", name="Will Active")), held_badge()
+    about_me = [logged(mine, "Revoked: changed asked for it."), logged(mine.learner, "Exported for Will Active.")]
+    about_others = [
+        logged(theirs, "Revoked: changed active, will active."),
+        logged(theirs.template, '[{"changed": {"fields": ["Active"], "object": "changed"}}]'),
+    ]
+    outcome = f"The template was changed by {mine.learner.email}, will active."
+    webhook = Webhook.objects.create(
+        organization=theirs.template.organization, event=uuid4(), event_type="badge", outcome=outcome
+    )
+    failed = passes(lms_learner(), 1)
+    received(failed)
+    Event.objects.update(status="failed", error="KeyError: 'changed'", note="Will Active was changed.")
+    BadgeHistory.objects.create(badge=theirs, what="issue", outcome="changed")
+    before = [row.change_message for row in about_others]
+    retirement.retire(mine.learner.lms_user_id)
+    name = f"retired-{mine.learner.lms_user_id}"
+    assert [LogEntry.objects.get(pk=row.pk).change_message for row in about_me] == [
+        f"Revoked: {name} asked for it.",
+        f"Exported for {name}.",
+    ]
+    assert [LogEntry.objects.get(pk=row.pk).change_message for row in about_others] == before
+    webhook.refresh_from_db()
+    assert webhook.outcome == f"The template was changed by {name}, will active."
+    assert (stored(failed).error, stored(failed).note) == ("KeyError: 'changed'", "Will Active was changed.")
+    assert theirs.history.filter(outcome="changed").exists()
+
+
+def test_what_django_itself_writes_into_the_admins_log_keeps_its_structure():
+    row = held_badge(learner=learner(username="changed", name="René Object"))
+    message = [{"changed": {"name": "object", "fields": ["Changed", "object"], "object": "of changed, René Object"}}]
+    entry, odd = logged(row, json.dumps(message)), logged(row, "[changed] by hand")
+    retirement.retire(row.learner.lms_user_id)
+    name = f"retired-{row.learner.lms_user_id}"
+    message[0]["changed"]["object"] = f"of {name}, {name}"
+    assert json.loads(LogEntry.objects.get(pk=entry.pk).change_message) == message
+    assert LogEntry.objects.get(pk=odd.pk).change_message == f"[{name}] by hand"
 
 
 class Killed(BaseException):

@@ -1,5 +1,6 @@
 """Commands, run as from a shell."""
 
+import io
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +14,13 @@ class Ran:
     status: object
     out: str
     err: str
+
+
+class Terminal(io.StringIO):
+    """A terminal on which somebody has typed."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def run(capsys: pytest.CaptureFixture[str], name: str, *arguments: str) -> Ran:

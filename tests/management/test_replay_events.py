@@ -19,7 +19,7 @@ from pipeline.management.commands import replay_events
 from pipeline.models import Event, EventStatus
 from tests.credly.emulated_credly import eventually
 from tests.ledgers.builders import TOPIC, course_template, deliver, lms_learner, passes, received
-from tests.management.commands import run
+from tests.management.commands import Terminal, run
 
 # A command closes its connections at its end, and with them a transaction that a test would be rolled back by.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,7 +106,8 @@ def test_each_filter_selects(capsys):
         (["--since", "yesterday"], "'yesterday' is no time such as"),
         (["--since", "2026-02-30"], "'2026-02-30' is no time such as"),
         (["--status", "received"], "invalid choice: 'received'"),
-        (["--lms-user-id", "dana"], "invalid int value: 'dana'"),
+        (["--lms-user-id", "dana"], "'dana' is not allowed; it must be a whole number from 1"),
+        (["--lms-user-id", "0"], "'0' is not allowed"),
         (["--username", "dana", "--lms-user-id", "1"], "not allowed with"),
     ],
 )
@@ -126,8 +127,25 @@ def test_an_unknown_learner_is_told(capsys):
 def test_where_nobody_can_be_asked_nothing_is_done(capsys):
     ignored()
     ran = run(capsys, "replay_events", "--all")
-    assert ran.status == 2
-    assert "give --yes or --dry-run" in ran.err
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == "CommandError: Nothing was done: there is nobody to ask here, so give --yes.\n"
+    assert waiting() == set()
+
+
+@pytest.mark.parametrize(("typed", "status", "put_back"), [("y\n", 0, 1), ("n\n", 1, 0), ("", 1, 0)])
+def test_at_a_terminal_it_asks(capsys, monkeypatch, typed, status, put_back):
+    ignored()
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    ran = run(capsys, "replay_events", "--all")
+    assert (ran.status, len(waiting())) == (status, put_back)
+    assert ran.err.startswith("Run 1 event(s) again? [y/N] ")
+
+
+def test_an_unknown_event_is_told_and_nothing_is_done(capsys):
+    [stored], unknown = ignored(), str(uuid4())
+    ran = run(capsys, "replay_events", "--id", str(stored), "--id", unknown, "--yes")
+    assert (ran.status, ran.out) == (1, "")
+    assert f"no event is stored with the id {unknown}." in ran.err
     assert waiting() == set()
 
 

@@ -51,7 +51,7 @@ def test_an_event_from_a_file_is_tried_rule_by_rule(capsys, file):
     assert '[x] is_passing eq "true", found true' in shown
     assert f'[ ] course.course_key eq "{DEMO}", found "{MATH}"' in shown
     assert "Requirement demo: not met" in shown
-    assert "Penalty demo-failed (resets demo): does not strike" in shown
+    assert "Penalty demo-failed (takes back demo): not met" in shown
 
 
 def test_a_stored_event_is_tried_and_the_learner_told(capsys):

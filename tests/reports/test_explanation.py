@@ -115,6 +115,19 @@ def test_a_badge_of_an_organization_with_a_dead_key_waits_for_the_key(dana):
     assert f"Credly refuses the organization's key, or there is none, since {moment(at(5))}" in told.text
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"), [("failing", "Credly fails"), ("throttled", "Credly asked for fewer calls")]
+)
+def test_a_badge_of_an_organization_that_must_not_be_called_says_why_and_until_when(dana, reason, words):
+    row = course_template()
+    earned(dana)
+    row.organization.gate_reason, row.organization.call_again_at = reason, at(5)
+    row.organization.save()
+    told = explained(dana)
+    assert told.verdict == Verdict.WAITING
+    assert f"Credly is not called for the organization ({words}), next try {moment(at(5))}" in told.text
+
+
 def test_a_refused_badge_tells_credlys_words_and_what_to_do(dana):
     course_template()
     _, badge = earned(dana)
@@ -260,6 +273,30 @@ def test_a_badge_that_an_operator_revoked_names_them_and_the_reason(dana):
     assert (told.verdict, told.event) == (Verdict.LOST, None)
     assert told.text.startswith(f'Revoked by operator olga: "Intro Course" on {at}: Cheated in the exam.')
     assert told.text.endswith("No event gives it back; an operator can let the rules decide again.")
+
+
+def test_what_a_person_revoked_says_when_the_rules_can_be_asked_to_give_it_back(dana):
+    row = course_template()
+    _, badge = issued(dana)
+    interventions.revoke(badge, "Cheated in the exam.", "olga")
+    deliver(fails(dana, 2))
+    interventions.release(badge, "olga")
+    told = explained(dana).text
+    assert told.startswith("Revoked by operator olga:")
+    assert "can let the rules decide again once all of it is fulfilled: requirement" in told
+    Template.objects.filter(pk=row.pk).update(active=False)
+    assert explained(dana).text.endswith("can let the rules decide again once the template is active.")
+
+
+def test_a_badge_that_the_rules_revoke_after_an_operator_gave_it_back_names_the_rules(dana):
+    course_template()
+    _, badge = issued(dana)
+    interventions.revoke(badge, "By mistake.", "olga")
+    interventions.release(badge, "olga")
+    failed = fails(dana, 2)
+    deliver(failed)
+    assert f"matched by event {failed.id}" in explained(dana).text
+    assert "olga" not in explained(dana).text
 
 
 def test_a_badge_taken_away_at_credly_says_so(dana):

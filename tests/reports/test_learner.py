@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from pipeline.ledgers import holdings
-from pipeline.models import Badge, BadgeHistory, Learner
+from pipeline.ledgers import holdings, inbox
+from pipeline.models import Badge, BadgeHistory, EventStatus, Learner
 from pipeline.reports import learner
 from tests.ledgers.builders import (
     DEMO,
@@ -21,8 +21,10 @@ from tests.ledgers.builders import (
     fails,
     lms_learner,
     passes,
+    received,
     requirement,
 )
+from tests.management.commands import run
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +108,37 @@ def test_the_command_tells_people_what_is_fulfilled_and_what_happened(capsys):
     assert "[ ] math (group A)" in shown
     assert "awarded, Credly: failed" in shown
     assert "Credly says: archived" in shown
+
+
+def test_a_reset_is_told_with_the_penalty_the_event_the_rules_and_what_is_needed_again(capsys):
+    course_template()
+    who = lms_learner()
+    failing = fails(who, 2)
+    deliver(passes(who, 1), failing)
+    call_command("badge_status", "--username", who.username)
+    shown = capsys.readouterr().out
+    assert f"[ ] demo: taken back by penalty demo-failed by event {failing.id} of " in shown
+    assert f"which matched is_passing = false and course.course_key = {DEMO}\n" in shown
+    assert f"      needs Course passed or failed: is_passing is true and course.course_key is “{DEMO}”\n" in shown
+
+
+def test_events_tell_the_values_that_rules_compare_and_why_they_were_ignored(capsys):
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    inbox.finish(received(passes(who, 2, MATH)), EventStatus.IGNORED)
+    [newest, _first] = learner_status(who.username)["events"]
+    assert newest["values"] == {"is_passing": "true", "course.course_key": MATH}
+    assert newest["remark"] == "no requirement or penalty of an active template matched it"
+    call_command("badge_status", "--username", who.username)
+    assert f"course.course_key = {MATH}: ignored: no requirement or penalty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x"])
+def test_an_lms_user_id_is_a_whole_number_from_1(number, capsys):
+    ran = run(capsys, "badge_status", f"--lms-user-id={number}")
+    assert (ran.status, ran.out) == (2, "")
+    assert "it must be a whole number from 1" in ran.err
 
 
 def test_the_explanation_goes_with_the_facts():

@@ -4,13 +4,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from pipeline.lms.events import PASSING
 from pipeline.models import Template
 from pipeline.reports.sentence import WHOLE_RULE, formula, group_in_words, sentence
 from tests.ledgers import builders
-from tests.ledgers.builders import FAILED, PASSED, course, penalty, requirement
+from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, course, penalty, requirement
 
 REGISTERED = "org.openedx.learning.student.registration.completed.v1"
-COURSE = "the LMS reports whether the learner passes a course"
+CCX = "org.openedx.learning.ccx.course.passing.status.updated.v1"
 
 pytestmark = pytest.mark.django_db
 
@@ -26,17 +27,57 @@ def test_without_requirements_nothing_is_awarded(template: Template):
     assert formula(template) == ""
 
 
-def test_rules_are_told_with_their_values_and_booleans_as_such(template: Template):
-    requirement(template, "demo", ("is_passing", "eq", "yes"), ("course.course_key", "ne", "course-v1:A+B+C"))
+def test_rules_are_told_with_their_values_and_only_booleans_as_such(template: Template):
+    rules = (("is_passing", "eq", "yes"), ("course.course_key", "ne", "A/B/C"), ("course.display_name", "eq", "yes"))
+    requirement(template, "demo", *rules)
     assert sentence(template) == (
-        f"Awarded when {COURSE} (is_passing is true and course.course_key is not “course-v1:A+B+C”). "
-        "No event revokes it."
+        "Awarded when an event “Course passed or failed” comes in which is_passing is true and course.course_key is not "
+        "“A/B/C” and course.display_name is “yes”. No event revokes it."
     )
 
 
-def test_a_text_that_spells_a_boolean_stays_a_text(template: Template):
-    requirement(template, "demo", ("course.display_name", "eq", "yes"))
-    assert "course.display_name is “yes”" in sentence(template)
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ([PASSED], "the learner passes a course"),
+        ([("is_passing", "ne", "no")], "the learner passes a course"),
+        ([("is_passing", "ne", "true")], "the learner does not pass a course"),
+        ([PASSED, course(DEMO)], f"the learner passes the course “{DEMO}”"),
+        ([course(DEMO), FAILED], f"the learner does not pass the course “{DEMO}”"),
+        ([PASSED, ("course.course_key", "ne", DEMO)], f"the learner passes a course other than “{DEMO}”"),
+        ([], "the learner is graded as passing or not passing a course"),
+        ([course(DEMO)], f"an event “Course passed or failed” comes in which course.course_key is “{DEMO}”"),
+    ],
+)
+def test_passing_is_told_in_plain_words(template: Template, rules: list[tuple[str, str, str]], words: str):
+    requirement(template, "demo", *rules)
+    assert sentence(template).startswith(f"Awarded when {words}. ")
+
+
+def test_a_custom_course_is_told_as_such(template: Template):
+    requirement(template, "any", PASSED, type=CCX)
+    assert "when the learner passes a custom course (CCX)." in sentence(template)
+
+
+def test_a_description_goes_before_the_rules(template: Template):
+    described = requirement(template, "demo", PASSED, group="A")
+    requirement(template, "other", PASSED, group="A")
+    template.requirements.update(description="100% of the demo course.")
+    penalty(template, "failed", [described], FAILED)
+    template.penalties.update(description="The exam is repeated")
+    assert sentence(template).startswith(
+        "Awarded when “100% of the demo course” is fulfilled. Revoked when “The exam is repeated” applies, unless "
+        "“100% of the demo course” is still fulfilled."
+    )
+
+
+def test_what_alternatives_have_in_common_is_said_once(template: Template):
+    for slug, key in [("demo", DEMO), ("math", MATH)]:
+        requirement(template, slug, PASSED, course(key), group="A")
+    requirement(template, "joined", type=PASSING, group="A")
+    assert sentence(template).startswith(
+        f"Awarded when either the learner passes the course “{DEMO}” or the course “{MATH}” or the learner is graded"
+    )
 
 
 def test_requirements_of_one_letter_are_alternatives_and_all_groups_are_needed(template: Template):
@@ -45,8 +86,8 @@ def test_requirements_of_one_letter_are_alternatives_and_all_groups_are_needed(t
     requirement(template, "or-a", PASSED, group="A")
     requirement(template, "alone", PASSED)
     assert formula(template) == "a or or-a, and b, and alone"
-    passed = f"{COURSE} (is_passing is true)"
-    assert f"Awarded when either {passed} or {passed}, and {passed}, and {passed}." in sentence(template)
+    passed = "the learner passes a course"
+    assert f"Awarded when {passed}, and {passed}, and {passed}." in sentence(template)
 
 
 def test_requirements_without_a_letter_are_no_alternatives(template: Template):
@@ -60,7 +101,7 @@ def test_a_penalty_revokes_for_good_unless_the_template_awards_again(template: T
     demo = requirement(template, "demo", PASSED)
     penalty(template, "failed", [demo], FAILED)
     assert sentence(template).endswith(
-        f"Revoked when {COURSE} (is_passing is false). Once revoked, it is not awarded again."
+        "Revoked when the learner does not pass a course. Once revoked, it is not awarded again."
     )
     template.reaward = True
     assert sentence(template).endswith("May then be earned again.")
@@ -70,7 +111,7 @@ def test_an_alternative_that_still_stands_saves_the_badge(template: Template):
     spanish = requirement(template, "spanish", PASSED, group="L")
     requirement(template, "french", PASSED, group="L")
     penalty(template, "failed", [spanish], FAILED)
-    assert "(is_passing is false), unless “french” still stands." in sentence(template)
+    assert "does not pass a course, unless “french” is still fulfilled." in sentence(template)
 
 
 def test_a_penalty_on_every_alternative_is_saved_by_nothing(template: Template):

@@ -45,11 +45,16 @@ def settle() -> None:
     Webhook.objects.update(state="handled", due_at=None)
 
 
+def at_credly(status):
+    """The counts, without the gates."""
+    return {state: number for state, number in status["credly"].items() if state != "circuits"}
+
+
 def test_of_an_empty_pipeline_every_number_is_zero_and_it_is_idle(bus):
     assert pipeline_status() == {
         "events": {"received": 0, "processed": 0, "ignored": 0, "failed": 0},
         "badges": {"awarded": 0, "revoked": 0},
-        "credly": {"pending": 0, "issued": 0, "revoked": 0, "failed": 0},
+        "credly": {"pending": 0, "issued": 0, "revoked": 0, "failed": 0, "circuits": []},
         "signals": {"pending": 0, "sent": 0, "disabled": 0, "failed": 0},
         "webhooks": {"waiting": 0},
         "bus": {"unread": 0, "gaps": []},
@@ -74,7 +79,7 @@ def test_events_badges_and_signals_are_counted_by_state(bus):
     shown = pipeline_status()
     assert shown["events"] == {"received": 1, "processed": 3, "ignored": 1, "failed": 1}
     assert shown["badges"] == {"awarded": 12, "revoked": 1}
-    assert shown["credly"] == {"pending": 2, "issued": 3, "revoked": 1, "failed": 2}
+    assert at_credly(shown) == {"pending": 2, "issued": 3, "revoked": 1, "failed": 2}
     assert shown["signals"] == {"pending": 1, "sent": 2, "disabled": 1, "failed": 1}
 
 
@@ -108,7 +113,7 @@ def test_a_badge_that_somebody_works_on_is_still_waiting(bus):
 def test_failed_work_is_done_for_now_but_what_will_be_retried_is_never_failed(bus):
     claim = claimed(badge())
     holdings.postponed(claim, holdings.CredlyState.NONE, "unavailable")
-    assert pipeline_status()["credly"] == {"pending": 1, "issued": 0, "revoked": 0, "failed": 0}
+    assert at_credly(pipeline_status()) == {"pending": 1, "issued": 0, "revoked": 0, "failed": 0}
 
 
 def test_with_messages_on_the_bus_it_is_not_idle_until_they_are_acknowledged(bus):
@@ -225,3 +230,28 @@ def test_what_was_lost_on_the_bus_is_told_until_somebody_says_that_it_is_dealt_w
     assert f"Lost on the bus: 7 messages of {TOPIC}" in capsys.readouterr().out
     gaps.settle(models.Gap.objects.get())
     assert pipeline_status()["bus"]["gaps"] == []
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state"), [(1, "open"), (-1, "half-open")], ids=["nothing goes through", "the next call is a probe"]
+)
+@pytest.mark.parametrize(
+    ("reason", "told"), [("failing", "Credly fails one call after the other"), ("throttled", "asked for fewer calls")]
+)
+def test_a_gate_that_is_closed_says_why_and_when_credly_is_called_next(bus, capsys, minutes, state, reason, told):
+    well = organization()
+    again = timezone.now() + timedelta(minutes=minutes)
+    ill = organization(gate_reason=reason, failures=12, call_again_at=again)
+    shown = {circuit["organization"]: circuit for circuit in pipeline_status()["credly"]["circuits"]}
+    assert (shown[str(well.uuid)]["state"], shown[str(well.uuid)]["reason"]) == ("closed", "")
+    assert shown[str(ill.uuid)] == {
+        "organization": str(ill.uuid),
+        "state": state,
+        "reason": reason,
+        "failures": 12,
+        "since": "",
+        "next_call": again.isoformat(timespec="seconds"),
+    }
+    call_command("pipeline_status")
+    printed = capsys.readouterr().out
+    assert (told in printed, f"circuit {state}" in printed, str(well.uuid) in printed) == (True, True, False)

@@ -42,7 +42,17 @@ from tests.ledgers.builders import (
     stored,
     template,
 )
-from tests.stages.test_order import LEARNERS, PROFILE, USUAL, Example, configure, histories, plans, ups_and_downs
+from tests.stages.test_order import (
+    LEARNERS,
+    PROFILE,
+    USUAL,
+    Example,
+    configure,
+    fulfilling,
+    histories,
+    plans,
+    ups_and_downs,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -156,7 +166,7 @@ def test_a_first_event_would_award():
 def test_an_inactive_template_does_nothing_and_tells_what_it_would_do():
     trial = tried(course_template(active=False), passes(lms_learner(), 1))
     assert (trial.verdict, trial.if_active) == (Verdict.INACTIVE, Verdict.AWARDED)
-    assert trial.words == "Nothing: the template is inactive. If it were active: The badge would be awarded."
+    assert trial.words == "Nothing: the template is deactivated. If it were active: The badge would be awarded."
 
 
 def test_what_is_missing_is_named_by_group():
@@ -237,6 +247,14 @@ def test_an_event_that_decides_nothing_anew_gives_back_only_what_credly_never_he
     assert really(row, older, before=(1, "revoked")) == (verdict if verdict in EFFECTIVE else None)
 
 
+def test_a_requirement_added_later_takes_no_badge_away_until_a_penalty_resets_something():
+    row, who = course_template(), lms_learner()
+    deliver(passes(who, 1))
+    requirement(row, "math", PASSED, course(MATH))
+    assert tried(row, passes(who, 2)).words == "Nothing: the badge is already awarded."
+    assert tried(row, fails(who, 3)).words == "The badge would be revoked."
+
+
 # No effects
 
 
@@ -310,7 +328,9 @@ def meddle(draw: st.DrawFn) -> None:
     """What happens to badges besides events: Credly carries things out, a person revokes."""
     for badge in Badge.objects.order_by("pk"):
         states = (
-            ["none", "issuing", "pending", "failed"] if badge.standing == "awarded" else ["pending", "failed", *["revoked"] * 4]
+            ["none", "issuing", "pending", "failed"]
+            if badge.standing == "awarded"
+            else ["pending", "failed", *["revoked"] * 4]
         )
         state = draw(st.sampled_from(states))
         live = state in ("issuing", "pending")
@@ -332,6 +352,8 @@ def test_the_verdict_on_every_event_is_what_the_pipeline_then_does(data, plan, h
         for event in data.draw(st.just(sorted(history, key=lambda event: event.time)) | st.permutations(history)):
             if data.draw(st.booleans(), label="meddle"):
                 meddle(data.draw)
+            if data.draw(st.sampled_from([False, False, True]), label="add a requirement"):
+                requirement(row, f"later-{event.id}", *data.draw(fulfilling), group=data.draw(st.sampled_from("AC ")).strip())
             before, rows = newest_badge(row, event), BadgeHistory.objects.count()
             trial = tried(row, event)
             deliver(event)

@@ -56,7 +56,7 @@ def database() -> Iterator[None]:
     config |= {"OPTIONS": {"transaction_mode": "IMMEDIATE"}, "CONN_HEALTH_CHECKS": False, "ATOMIC_REQUESTS": False}
     connections["default"] = _wrapper(config)
     try:
-        with override_settings(DEBUG=False, BADGES_ENABLED=True, BADGES_CONFIG=_with_key()):
+        with override_settings(DEBUG=False, BADGES_ENABLED=True, BADGES_CONFIG=_with_key(), CREDLY_RATE_LIMIT=0):
             with connection.schema_editor() as editor:
                 for model in apps.get_app_config("pipeline").get_models():
                     editor.create_model(model)
@@ -132,4 +132,4 @@ def clear() -> None:
         for table in GONE_WITH_A_SEED:
             cursor.execute(f"DELETE FROM pipeline_{table}")
             cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [f"pipeline_{table}"])
-    Organization.objects.update(key_refused_since=None, call_again_at=None)
+    Organization.objects.update(key_refused_since=None, call_again_at=None, gate_reason="", failures=0)

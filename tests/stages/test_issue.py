@@ -12,7 +12,7 @@ from django.utils import timezone
 from pipeline import stages
 from pipeline.configuration import organizations
 from pipeline.ledgers import holdings
-from pipeline.models import Badge, CredlyState
+from pipeline.models import Badge, CredlyState, Organization
 from tests.ledgers.builders import at, claimed, learner, make_due, signals
 from tests.ledgers.races import AT_ONCE, race
 from tests.stages.conftest import NOBODY_LISTENS, call_credly_at, issue, want
@@ -182,6 +182,7 @@ def test_a_throttled_badge_waits_as_long_as_credly_asks(site):
     issue(row)
     assert row.credly_state == "none"
     assert 85 < seconds_until_due(row) <= 90
+    Organization.objects.update(call_again_at=None)
     issue(row)
     assert row.credly_state == "pending"
 
@@ -198,10 +199,12 @@ def test_while_nobody_listens_a_badge_is_tried_again_for_days(site, settings):
     row = site.badge()
     call_credly_at(NOBODY_LISTENS, settings)
     for attempt in range(1, 40):
+        Organization.objects.update(call_again_at=None)
         issue(row)
         assert (row.credly_state, row.attempts) == ("none", attempt)
         assert 0 < seconds_until_due(row) <= 600
     call_credly_at(f"{site.emulator.api}/", settings)
+    Organization.objects.update(call_again_at=None)
     issue(row)
     assert (row.credly_state, row.error, len(site.calls())) == ("pending", "", 1)
 
@@ -381,7 +384,7 @@ def test_a_key_in_an_unset_variable_is_missing_and_the_variable_is_named(site, m
     issue(row)
     assert "ACADEMY_KEY" in row.error
     monkeypatch.setenv("ACADEMY_KEY", site.academy.key)
-    type(site.organization).objects.update(call_again_at=timezone.now())
+    Organization.objects.update(call_again_at=timezone.now())
     issue(row)
     assert row.credly_state == "pending"
 
@@ -393,7 +396,7 @@ def test_neither_the_key_nor_the_learner_shows_in_logs_or_history(site, caplog):
         site.fault(preset, times=1)
         site.organization.refresh_from_db()
         issue(row)
-        type(site.organization).objects.update(key_refused_since=None, call_again_at=None)
+        Organization.objects.update(key_refused_since=None, gate_reason="", call_again_at=None)
     issue(row)
     assert row.credly_state == "pending"
     shown = caplog.text + "".join(outcomes(row)) + row.error

@@ -174,6 +174,7 @@ def issue_due(*, newest_first: bool = False) -> None:
     """One step of every badge that has something to do."""
     for row in Badge.objects.filter(due_at__isnull=False).order_by("-pk" if newest_first else "pk"):
         make_due(row)
+        Organization.objects.update(call_again_at=None)
         stages.issue(row.pk)
 
 

@@ -58,6 +58,24 @@ def test_a_penalty_resets_only_its_requirements():
     assert Fulfillment.objects.get(fulfilled=False).matched["penalty"] == "demo-failed"
 
 
+def test_a_requirement_added_later_takes_no_badge_away_until_a_penalty_resets_something():
+    row, who = course_template(), lms_learner()
+    [badge] = deliver(passes(who, 1))
+    requirement(row, "math", ("is_passing", "eq", "true"), course(MATH))
+    assert deliver(passes(who, 2)) == []
+    assert Badge.objects.get(pk=badge).standing == "awarded"
+    assert deliver(fails(who, 3)) == [badge]
+    assert Badge.objects.get(pk=badge).standing == "revoked"
+
+
+def test_a_penalty_that_is_outdated_takes_no_badge_away_either():
+    row, who = course_template(), lms_learner()
+    [badge] = deliver(passes(who, 5))
+    requirement(row, "math", ("is_passing", "eq", "true"), course(MATH))
+    assert deliver(fails(who, 3)) == []
+    assert Badge.objects.get(pk=badge).standing == "awarded"
+
+
 def test_persisting_again_changes_nothing():
     course_template()
     event = passes(lms_learner(), 1)

@@ -1,23 +1,35 @@
 """The re-check: what Credly says of a badge is taken over and written down, also when it is nothing new."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.db.models import F
 
 from pipeline import stages
-from pipeline.configuration import organizations
+from pipeline.configuration import gate
 from pipeline.ledgers.holdings import Done
 from pipeline.models import Badge, CredlyState, Organization
 from tests.ledgers.builders import signals
-from tests.stages.conftest import NOBODY_LISTENS, call_credly_at
+from tests.stages.conftest import NOBODY_LISTENS, call_credly_at, issue
 
 pytestmark = pytest.mark.django_db
+
+NOT_SHOWN = "Credly does not show it now; if it still does not in half a minute, it is gone. Ask again later."
 
 
 def recheck(row: Badge) -> Done:
     done = stages.recheck(row.pk)
     row.refresh_from_db()
     return done
+
+
+def shows_nothing(site, row: Badge) -> None:
+    """A stale view: Credly finds neither the badge nor any in its list."""
+    not_found = {"data": {"message": "Resource not found"}}
+    site.fault(method="GET", match={"path": f"/badges/{row.credly_id}$"}, status=404, body=not_found)
+    empty = {"data": [], "metadata": {"total_pages": 1}}
+    site.fault(method="GET", match={"path": "/badges$"}, status=200, body=empty)
 
 
 def said(row: Badge) -> str:
@@ -51,12 +63,48 @@ def test_a_badge_revoked_at_credly_is_revoked_here_with_its_signal_once(site):
     assert (signals(row), said(row)) == (["awarded", "revoked"], "revoked at Credly, as it is here.")
 
 
-def test_a_badge_deleted_at_credly_is_revoked_here(site):
+def let_pass(row: Badge, seconds: float) -> None:
+    """Let time pass since all that is in the badge's history."""
+    row.history.update(at=F("at") - timedelta(seconds=seconds))
+
+
+def test_a_badge_deleted_at_credly_is_revoked_here_at_the_second_look_half_a_minute_later(site):
     row = site.issued()
     site.academy.call("DELETE", f"/badges/{row.credly_id}")
+    for _ in range(3):
+        recheck(row)
+        assert (row.credly_state, said(row)) == ("pending", NOT_SHOWN)
+        let_pass(row, 14)
     recheck(row)
     assert (row.credly_state, row.revoked_by, said(row)) == ("revoked", "credly", "not at Credly any more")
     assert signals(row) == ["awarded", "revoked"]
+
+
+def test_a_look_in_vain_does_not_count_once_credly_showed_the_badge_again_or_days_later(site):
+    row = site.issued()
+    shows_nothing(site, row)
+    recheck(row)
+    site.heal()
+    recheck(row)
+    shows_nothing(site, row)
+    let_pass(row, 60)
+    recheck(row)
+    assert (row.credly_state, said(row)) == ("pending", NOT_SHOWN)
+    let_pass(row, timedelta(days=2).total_seconds())
+    recheck(row)
+    assert (row.credly_state, signals(row)) == ("pending", ["awarded"])
+
+
+def test_a_badge_from_before_our_time_that_credly_lists_under_the_e_mail_is_not_taken_for_gone(site):
+    row = site.badge()
+    site.academy.issued(recipient_email=row.learner.email, issuer_earner_id=None)
+    issue(row)
+    assert "adopted" in row.history.last().outcome
+    path = f"/badges/{row.credly_id}$"
+    site.fault(method="GET", match={"path": path}, status=404, body={"data": {"message": "Resource not found"}})
+    recheck(row)
+    assert said(row).endswith("yet lists it")
+    assert row.credly_state == "pending"
 
 
 def test_a_badge_that_credly_does_not_find_but_lists_is_not_taken_for_gone(site):
@@ -64,7 +112,10 @@ def test_a_badge_that_credly_does_not_find_but_lists_is_not_taken_for_gone(site)
     path = f"/badges/{row.credly_id}$"
     site.fault(method="GET", match={"path": path}, status=404, body={"data": {"message": "Resource not found"}})
     recheck(row)
-    assert (row.credly_state, said(row)) == ("pending", "Credly gave no usable answer: Credly did not find the badge, and yet lists it")
+    assert (row.credly_state, said(row)) == (
+        "pending",
+        "Credly gave no usable answer: Credly did not find the badge, and yet lists it",
+    )
 
 
 def test_a_badge_that_credly_does_not_find_is_kept_when_its_list_can_not_be_read(site):
@@ -154,7 +205,7 @@ def test_a_call_that_credly_forbids_alone_leaves_the_gate_open(site):
 
 def test_an_answer_reopens_the_gate_and_the_badges_that_waited_are_due(site):
     row, waiting = site.issued(), site.badge()
-    organizations.close(site.organization, "expired")
+    gate.refused(site.organization, "expired")
     Organization.objects.update(call_again_at=None)
     stages.issue(waiting.pk)
     recheck(row)
@@ -173,4 +224,7 @@ def test_a_badge_that_is_being_revoked_stays_so_while_credly_still_shows_it(site
     row = site.issued()
     Badge.objects.filter(pk=row.pk).update(standing="revoked", credly_state="revoking")
     recheck(row)
-    assert (row.credly_state, said(row)) == ("revoking", "Our own call about the badge is not answered yet. Ask again later.")
+    assert (row.credly_state, said(row)) == (
+        "revoking",
+        "Our own call about the badge is not answered yet. Ask again later.",
+    )

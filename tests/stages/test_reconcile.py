@@ -85,7 +85,7 @@ def test_about_a_badge_in_motion_nothing_is_reported(lax: Site, moving: dict[str
     assert found(lax) == []
 
 
-@pytest.mark.parametrize("what", ["accept", "delete"])
+@pytest.mark.parametrize("what", ["accept", "revoke"])
 @pytest.mark.parametrize("call", ["badge_page", "badge"])
 def test_what_is_told_here_while_credly_is_asked_is_no_difference(
     site: Site, monkeypatch: pytest.MonkeyPatch, call: str, what: str
@@ -160,7 +160,7 @@ def test_a_dead_key_closes_the_gate_and_the_next_makes_no_call(site: Site):
     Organization.objects.update(api_key=uuid4().hex)
     assert reconcile(site).failure.startswith("Credly refuses the organization's key")
     calls = len(site.calls("GET", "/badges$"))
-    assert reconcile(site).failure.startswith("Credly is not called for this organization before ")
+    assert reconcile(site).failure.startswith("Credly is not called: the organization has no working API key.")
     assert len(site.calls("GET", "/badges$")) == calls
 
 

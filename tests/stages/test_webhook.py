@@ -1,12 +1,14 @@
 """webhook: what Credly says is taken over, in whatever order and however often it is told."""
 
+from datetime import timedelta
 from itertools import permutations
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from pipeline import stages
-from pipeline.ledgers import webhooks
+from pipeline.ledgers import observations, webhooks
 from pipeline.ledgers.holdings import Done
 from pipeline.models import Template, Webhook
 from tests.ledgers.builders import signals
@@ -182,6 +184,26 @@ def test_a_deleted_template_is_switched_off_and_keeps_its_badges(site):
     site.template.refresh_from_db()
     assert (site.template.state, site.template.active, row.state) == ("archived", False, "handled")
     assert state(badge) == ("awarded", "", "pending")
+
+
+def test_a_template_that_credly_does_not_find_is_switched_off_only_at_the_second_look(site):
+    set_template(site, "active")
+    not_found = {"data": {"message": "Template not found"}}
+    site.fault(method="GET", match={"path": "/badge_templates/"}, status=404, body=not_found, times=1)
+    row = told(site, "badge_template.changed")
+    site.template.refresh_from_db()
+    assert (row.state, row.error, site.template.active) == ("waiting", observations.NOT_SHOWN, True)
+    assert row.due_at > timezone.now() + timedelta(seconds=20)
+    handle(row)
+    site.template.refresh_from_db()
+    assert (row.state, site.template.active) == ("handled", True)
+    site.fault(method="GET", match={"path": "/badge_templates/"}, status=404, body=not_found)
+    assert webhooks.handle_again(row)
+    for state_then in ("waiting", "handled"):
+        handle(row)
+        assert row.state == state_then
+    site.template.refresh_from_db()
+    assert (site.template.state, site.template.active) == ("archived", False)
 
 
 def test_a_new_template_arrives_inactive(site):

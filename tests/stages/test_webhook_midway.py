@@ -1,11 +1,12 @@
 """webhook: badges that are just being issued or revoked, that failed, or of which Credly says two things."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.utils import timezone
 
-from pipeline.ledgers import holdings
+from pipeline.ledgers import holdings, observations, webhooks
 from pipeline.models import Badge
 from tests.ledgers.builders import claimed, learner, make_due, signals
 from tests.stages.conftest import issue, want
@@ -110,6 +111,32 @@ def test_a_badge_that_credly_does_not_find_but_lists_is_not_taken_for_gone(site)
     assert (state(badge)[2], signals(badge)) == ("pending", ["awarded"])
     handle(row)
     assert row.state == "handled"
+
+
+def test_a_badge_that_is_nowhere_to_be_seen_ends_only_if_it_still_is_half_a_minute_later(site):
+    badge = site.issued()
+    act(site, badge, "delete")
+    row = told(site, "badge.created")
+    assert (row.state, row.error) == ("waiting", observations.NOT_SHOWN)
+    assert timedelta(seconds=25) < row.due_at - timezone.now() <= timedelta(seconds=30)
+    webhooks.resume(site.organization)
+    row.refresh_from_db()
+    assert row.due_at > timezone.now() + timedelta(seconds=20)
+    assert (state(badge)[2], signals(badge)) == ("pending", ["awarded"])
+    handle(row)
+    assert (row.state, state(badge)[2], signals(badge)) == ("handled", "revoked", ["awarded", "revoked"])
+
+
+def test_a_badge_that_credly_shows_again_at_the_second_look_is_kept(site):
+    badge = site.issued()
+    not_found = {"data": {"message": "Badge not found"}}
+    site.fault(method="GET", match={"path": "/badges/"}, status=404, body=not_found, times=1)
+    empty = {"data": [], "metadata": {"total_pages": 1}}
+    site.fault(method="GET", match={"path": "/badges$"}, status=200, body=empty, times=2)
+    row = told(site, "badge.created")
+    assert (row.state, row.error) == ("waiting", observations.NOT_SHOWN)
+    handle(row)
+    assert (row.state, state(badge)[2], signals(badge)) == ("handled", "pending", ["awarded"])
 
 
 def test_a_badge_that_was_deleted_while_another_took_its_place_lives_on_in_that(site):

@@ -1,6 +1,7 @@
 """The status page: for staff who may see events, without JavaScript too."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from pipeline.models import Badge, Event, Gap
-from tests.ledgers.builders import badge, lms_learner, passes, received
+from tests.ledgers.builders import badge, lms_learner, organization, passes, received
 from tests.staff import client_of
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +43,7 @@ def test_it_shows_the_numbers_of_every_stage(staff):
 
 def test_every_state_has_a_name(staff):
     assert all(state for state, _ in shown(staff))
-    assert len(shown(staff)) == 15
+    assert len(shown(staff)) == 16
 
 
 def test_it_renews_itself_without_javascript_and_with(staff):
@@ -81,3 +82,26 @@ def test_it_says_what_was_lost_on_the_bus(staff, number, words):
     page = staff.get(reverse("status")).text
     assert words in page
     assert "before group ours had read them" in page
+
+
+def test_it_names_organizations_without_a_working_key_with_a_link_and_the_time_in_words(staff):
+    since = datetime(2026, 5, 1, 12, 1, 5, tzinfo=UTC)
+    refused = organization(name="<Academy>", key_refused_since=since)
+    organization(name="School", key_expires_at=timezone.now() + timedelta(days=3))
+    page = staff.get(reverse("status")).text
+    url = reverse("admin:pipeline_organization_change", args=[refused.pk])
+    told = (
+        rf'Organization <a href="{url}"[^>]*>&lt;Academy&gt;</a> has no working API key since 1 May 2026 12:01:05 UTC'
+    )
+    assert re.search(told, page)
+    assert re.search(r"The API key of organization <a [^>]*>School</a> expires on", page)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"), [("failing", "one call after the other (12)"), ("throttled", "asked for fewer calls")]
+)
+def test_it_says_for_which_organization_credly_is_not_called_and_why(staff, reason, words):
+    organization(name="Well Academy")
+    organization(name="Ill Academy", gate_reason=reason, failures=12, call_again_at=timezone.now())
+    page = staff.get(reverse("status")).text
+    assert (words in page, "Ill Academy" in page, "Well Academy" in page) == (True, True, False)

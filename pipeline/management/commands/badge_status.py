@@ -6,9 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from pipeline.management import person
 from pipeline.management.command import DatabaseCommand
 from pipeline.models import Learner
 from pipeline.reports import finding
+from pipeline.reports.clauses import matched_rules
 from pipeline.reports.learner import EVENTS_SHOWN, learner_status
 
 
@@ -22,7 +24,7 @@ class Command(DatabaseCommand):
         who = parser.add_mutually_exclusive_group(required=True)
         who.add_argument("--username", help="the learner's username in the LMS")
         who.add_argument("--email", help="the learner's e-mail, in whatever case")
-        who.add_argument("--lms-user-id", type=int, metavar="ID", help="the learner's id in the LMS")
+        who.add_argument("--lms-user-id", type=person.lms_user_id, metavar="ID", help="the learner's id in the LMS")
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -61,8 +63,18 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
 def _requirement(requirement: dict[str, Any]) -> str:
     mark = "[x]" if requirement["fulfilled"] else "[ ]"
     group = f" (group {requirement['group']})" if requirement["group"] else ""
-    cause = f" by event {requirement['event']} of {requirement['time']}" if requirement["event"] else ""
-    return f"{mark} {requirement['id']}{group}{cause}"
+    lines = f"{mark} {requirement['id']}{group}{_decision(requirement)}"
+    return lines if requirement["fulfilled"] else f"{lines}\n      needs {requirement['needs']}"
+
+
+def _decision(requirement: dict[str, Any]) -> str:
+    matched = requirement["matched"]
+    if not matched:
+        return ""
+    taken_back = f": taken back by penalty {matched['penalty']}" if "penalty" in matched else ""
+    return (
+        f"{taken_back} by event {requirement['event']} of {requirement['time']}, which matched {matched_rules(matched)}"
+    )
 
 
 def _badge(badge: dict[str, Any]) -> Iterator[str]:
@@ -78,5 +90,6 @@ def _badge(badge: dict[str, Any]) -> Iterator[str]:
 
 
 def _event(event: dict[str, Any]) -> str:
-    error = f": {event['error']}" if event["error"] else ""
-    return f"{event['time']} {event['type']} {event['id']}: {event['status']}{error}"
+    remark = f": {event['remark']}" if event["remark"] else ""
+    values = "".join(f", {path} = {value}" for path, value in event["values"].items())
+    return f"{event['time']} {event['type']} {event['id']}{values}: {event['status']}{remark}"

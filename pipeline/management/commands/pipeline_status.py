@@ -6,13 +6,20 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from pipeline.management.command import DatabaseCommand
+from pipeline.models import GateReason
 from pipeline.reports.status import pipeline_status
+
+FAULTS = {
+    GateReason.FAILING: "Credly fails one call after the other",
+    GateReason.THROTTLED: "Credly asked for fewer calls",
+}
+"""Of a refused key another line tells."""
 
 
 class Command(DatabaseCommand):
     """Print counts by state at every stage."""
 
-    help = "Counts by state at every stage, the oldest waiting item, and organizations whose key Credly refuses."
+    help = "Counts by state at every stage, the oldest waiting item, and organizations for which Credly is not called."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add `--json`."""
@@ -25,7 +32,7 @@ class Command(DatabaseCommand):
             self.stdout.write(json.dumps(status))
             return
         for stage in ("events", "badges", "credly", "signals", "webhooks"):
-            counts = "  ".join(f"{state} {number}" for state, number in status[stage].items())
+            counts = "  ".join(f"{state} {number}" for state, number in status[stage].items() if state != "circuits")
             self.stdout.write(f"{stage:8} {counts}")
         unread = status["bus"]["unread"]
         self.stdout.write(f"bus      {'does not answer' if unread is None else f'unread {unread}'}")
@@ -39,6 +46,12 @@ class Command(DatabaseCommand):
             self.stdout.write(
                 f"Organization {refused['organization']} has no working API key since {refused['since']}; its badges wait"
             )
+        for circuit in status["credly"]["circuits"]:
+            if circuit["reason"] in FAULTS:
+                self.stdout.write(
+                    f"Organization {circuit['organization']}: {FAULTS[circuit['reason']]}; its badges wait, next call "
+                    f"{circuit['next_call']}, circuit {circuit['state']}, failures in a row: {circuit['failures']}"
+                )
         for expiring in status["keys_expiring"]:
             verb = "expired" if expiring["days"] < 0 else "expires"
             self.stdout.write(

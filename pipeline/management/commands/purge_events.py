@@ -22,8 +22,8 @@ class Command(DatabaseCommand):
     """Remove events and webhooks that are older than their retention."""
 
     help = (
-        "Remove events and webhooks that ended and came longer ago than RETENTION_DAYS; progress, badges, history and "
-        "signals stay. A task does the same every night. May be interrupted and run again. "
+        "Remove events and webhooks that ended and came longer ago than RETENTION_DAYS, and refused webhooks after a day; "
+        "progress, badges, history and signals stay. A task does the same every night. May be interrupted and run again. "
         "Example: ./manage.py purge_events --days 30 --dry-run"
     )
 

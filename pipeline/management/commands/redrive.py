@@ -36,7 +36,7 @@ class Command(DatabaseCommand):
                 raise CommandError(f"{kind!r} is not allowed; it must be one of {', '.join(self.KINDS)}", returncode=2)
         for kind in kinds:
             number = _REDRIVE[kind]()
-            self.stdout.write(f"{number} failed {kind} put back")
+            self.stdout.write(f"{number} failed {kind.removesuffix('s') if number == 1 else kind} put back")
 
 
 def _events() -> int:

@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from pipeline import replaying
 from pipeline.bus import catalogue
+from pipeline.management import person, question
 from pipeline.management.command import DatabaseCommand
 from pipeline.models import Event, EventStatus, Learner
 
@@ -51,7 +52,9 @@ class Command(DatabaseCommand):
         parser.add_argument("--until", metavar="T", type=_time, help="stored before this time")
         learner = parser.add_mutually_exclusive_group()
         learner.add_argument("--username", metavar="U", help="events about this learner")
-        learner.add_argument("--lms-user-id", metavar="N", type=int, help="events about the learner with this id")
+        learner.add_argument(
+            "--lms-user-id", metavar="N", type=person.lms_user_id, help="events about the learner with this id"
+        )
         parser.add_argument("--status", choices=[str(status.value) for status in ENDED], help="how they ended")
         parser.add_argument("--all", action="store_true", dest="every", help="all events; in place of any filter")
         parser.add_argument("--dry-run", action="store_true", help="only count them")
@@ -64,7 +67,8 @@ class Command(DatabaseCommand):
         May safely be stopped and repeated.
 
         Raises:
-            CommandError: wrong options (status 2), an unknown learner, nobody works on the events, interrupted.
+            CommandError: wrong options (status 2), an unknown learner or event, nobody said yes, nobody works on the events,
+                interrupted.
         """
         events = _selected(options)
         total = events.count()
@@ -73,8 +77,8 @@ class Command(DatabaseCommand):
         if dry_run or total == unreadable:
             self.stdout.write(f"{total - unreadable} event(s) to run again.{left_out}")
             return
-        if not yes and not _agreed(total - unreadable):
-            raise CommandError("Nothing was done: answer y, or give --yes.")
+        if not yes:
+            question.ask(f"Run {total - unreadable} event(s) again?")
         replayed = self._replay(events.filter(raw=None), total - unreadable)
         self.stdout.write(f"{replayed} event(s) put back to be evaluated.{left_out}")
 
@@ -98,7 +102,7 @@ def _selected(options: dict[str, Any]) -> QuerySet[Event]:
     """The events that ended and that the options name.
 
     Raises:
-        CommandError: there is no filter (status 2), or no such learner.
+        CommandError: there is no filter (status 2), or no such learner or event.
     """
     names = ("id", "type", "since", "until", "username", "lms_user_id", "status")
     given = {name: options[name] for name in names if options[name] is not None}
@@ -107,9 +111,17 @@ def _selected(options: dict[str, Any]) -> QuerySet[Event]:
         raise CommandError(problem, returncode=2)
     if "username" in given:
         given["lms_user_id"] = _lms_user_id(given.pop("username"))
+    _refuse_unknown(given.get("id", []))
     lookups = {"id": "pk__in", "since": "received_at__gte", "until": "received_at__lt"}
     filters = {lookups.get(name, name): value for name, value in given.items()}
     return Event.objects.filter(received_at__lte=timezone.now(), status__in=ENDED).filter(**filters)
+
+
+def _refuse_unknown(events: Sequence[UUID]) -> None:
+    stored = set(Event.objects.filter(pk__in=events).values_list("pk", flat=True))
+    unknown = [str(event) for event in events if event not in stored]
+    if unknown:
+        raise CommandError(f"Nothing was done: no event is stored with the id {', '.join(unknown)}.")
 
 
 def _lms_user_id(username: str) -> int:
@@ -120,12 +132,6 @@ def _lms_user_id(username: str) -> int:
             "Their LMS id finds all their events: --lms-user-id."
         )
     return learner.lms_user_id
-
-
-def _agreed(number: int) -> bool:
-    if not sys.stdin.isatty():
-        raise CommandError("Nothing was done: there is nobody to ask here, so give --yes or --dry-run.", returncode=2)
-    return input(f"Run {number} event(s) again? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _chunks(events: QuerySet[Event]) -> Iterator[tuple[list[UUID], datetime]]:

@@ -3,13 +3,13 @@
 import sys
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 from rich.console import Console
 from rich.progress import Progress
 
 from pipeline.ledgers import retirement
 from pipeline.ledgers.retirement import Retired
-from pipeline.management import person
+from pipeline.management import person, question
 from pipeline.management.command import DatabaseCommand
 
 
@@ -35,24 +35,15 @@ class Command(DatabaseCommand):
         """
         lms_user_id = person.chosen(options)
         if not yes:
-            self._ask(lms_user_id)
+            question.ask(
+                f"Username, e-mail and name of learner {lms_user_id} will be removed here for good. Credly is told nothing: "
+                "badges stay there as they are. Go on?"
+            )
         retired = _retire(lms_user_id)
         self.stdout.write(
             f"Learner {lms_user_id} is retired. Changed: events {retired.events}, signals {retired.signals}, other texts "
             f"{retired.texts}; unreadable messages emptied: {retired.unreadable}."
         )
-
-    def _ask(self, lms_user_id: int) -> None:
-        self.stderr.write(
-            f"Username, e-mail and name of learner {lms_user_id} will be removed here for good. Credly is told nothing: "
-            "badges stay there as they are."
-        )
-        try:
-            answer = input("Go on? [y/N] ")
-        except EOFError:
-            raise CommandError("Nothing was changed: nobody is there to answer. Say --yes.") from None
-        if answer.strip().lower() not in ("y", "yes"):
-            raise CommandError("Nothing was changed.")
 
 
 def _retire(lms_user_id: int) -> Retired:

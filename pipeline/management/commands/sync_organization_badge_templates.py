@@ -20,7 +20,7 @@ class Command(DatabaseCommand):
 
     help = (
         "Bring the badge templates here in line with Credly's, of one organization or of all. New templates arrive "
-        "inactive, changed ones are updated, those no longer active at Credly are switched off; none is deleted. "
+        "deactivated, changed ones are updated, those no longer active at Credly are deactivated; none is deleted. "
         "It may be repeated at any time."
     )
 

@@ -23,7 +23,7 @@ class Command(DatabaseCommand):
     """Print what an event would do, rule by rule, without doing it."""
 
     help = (
-        "What would an event do to a template's badge? Rule by rule, without any effect; also for inactive templates. "
+        "What would an event do to a template's badge? Rule by rule, without any effect; also for deactivated templates. "
         "Examples: ./manage.py try_event --template 3b0f2c6a-1a6e-4f29-8d53-7f0c3a5f9e21 --file event.json; "
         "... --event 6f1e2a52-43a6-4b07-9a3f-0b0a3c1f7f55 --json"
     )
@@ -103,8 +103,8 @@ def _lines(trial: Trial, unfit: Iterable[str]) -> Iterator[str]:
         yield f"\nRequirement {requirement.slug}{group}: {'met' if requirement.met else 'not met'}"
         yield from _rules(requirement)
     for penalty in trial.penalties:
-        resets = f" (resets {', '.join(penalty.requirements) or 'nothing'})"
-        yield f"\nPenalty {penalty.slug}{resets}: {'strikes' if penalty.strikes else 'does not strike'}"
+        resets = f" (takes back {', '.join(penalty.requirements) or 'nothing'})"
+        yield f"\nPenalty {penalty.slug}{resets}: {'met' if penalty.strikes else 'not met'}"
         yield from _rules(penalty)
     if trial.learner:
         yield from _learner(trial.learner)
@@ -130,6 +130,6 @@ def _learner(learner: LearnerTrial) -> Iterator[str]:
     for step in learner.steps:
         today = "not fulfilled"
         if step.before:
-            state = "fulfilled" if step.before.fulfilled else "reset"
+            state = "fulfilled" if step.before.fulfilled else "taken back"
             today = f"{state} by event {step.before.event} of {step.before.time.isoformat()}"
         yield f"  {step.requirement}: {today}; {step.effect.label}"

@@ -1,0 +1,55 @@
+"""search: find at Credly the badges that may be one of ours, by learner and template.  For the stages that look for one."""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.credly.client import LIVE_STATES, CredlyClient
+from pipeline.credly.outcomes import Confirmed, Failure, Outcome
+from pipeline.credly.records import IssuedBadge
+from pipeline.ledgers import holdings
+from pipeline.models import Badge, Learner
+
+
+def candidates(
+    client: CredlyClient,
+    badge: Badge,
+    *,
+    states: Sequence[str] = LIVE_STATES,
+    stop: Callable[[], Failure | None] = lambda: None,
+) -> Outcome[list[IssuedBadge]]:
+    """Badges at Credly of our earner id, else of the e-mail if they carry no other earner id; none that is another of ours.
+
+    The second search finds badges that were issued before our time, without an earner id.  It is left out once a live badge
+    is found.
+
+    Args:
+        client: of the badge's organization.
+        badge: ours, with learner and template.
+        states: at Credly.
+        stop: asked before each call; a failure it returns ends the search.
+    """
+    found: list[IssuedBadge] = []
+    for criterion in _criteria(badge.learner):
+        if any(issued.state in LIVE_STATES for issued in found):
+            break
+        if failure := stop():
+            return failure
+        outcome = client.find_badges(badge.template.uuid, states=states, **criterion)
+        if not isinstance(outcome, Confirmed):
+            return outcome
+        found += [issued for issued in outcome.value if _may_be(issued, badge)]
+    return Confirmed(found)
+
+
+def earner_id(learner: Learner) -> str:
+    """What Credly knows the learner by: the LMS user id, which stays when the e-mail changes."""
+    return str(learner.lms_user_id)
+
+
+def _criteria(learner: Learner) -> list[dict[str, str]]:
+    by_id = {"issuer_earner_id": earner_id(learner)}
+    return [by_id, {"recipient_email": learner.email}] if learner.email else [by_id]
+
+
+def _may_be(issued: IssuedBadge, badge: Badge) -> bool:
+    is_learners = issued.issuer_earner_id in (None, "", earner_id(badge.learner))
+    return is_learners and not holdings.belongs_to_another(issued.id, badge)
