@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
+from pipeline.bus.descriptions import describe
 from pipeline.models import Badge, BadgeHistory, Event, Fulfillment, Learner, Requirement, Signal, Template
 from pipeline.reports.cases import Case, cases_of
 from pipeline.reports.clauses import matched_rules, needs
@@ -160,7 +161,7 @@ def _events(events: Sequence[Event]) -> Table:
         "rows": [
             [
                 moment(event.time),
-                _two_lines(event.type, _link("event", event.pk, event.pk)),
+                _two_lines(describe(event.type).title, _link("event", event.pk, event.pk)),
                 _values(compared_values(event, paths)),
                 event.get_status_display(),
                 remark(event) or "-",

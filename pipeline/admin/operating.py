@@ -53,9 +53,14 @@ class Operable(ReadOnly):
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Run the action; whoever pressed the button on a row's page goes back there."""
-        answer: HttpResponse | None = super().response_action(request, queryset)  # type: ignore[misc]
+        answer: HttpResponse | None = super().response_action(request, queryset)
         selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
-        if FROM_PAGE in request.POST and isinstance(answer, HttpResponseRedirect) and selected and self.selects_rows(request):
+        if (
+            FROM_PAGE in request.POST
+            and isinstance(answer, HttpResponseRedirect)
+            and selected
+            and self.selects_rows(request)
+        ):
             return HttpResponseRedirect(
                 reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=selected[:1])
             )

@@ -37,7 +37,7 @@ class ChangedBySuperusers:
 
 
 @admin.register(User)
-class UserAdmin(ToleratesWrongInput, ChangedBySuperusers, PlainUserAdmin, ModelAdmin):
+class UserAdmin(ToleratesWrongInput, ChangedBySuperusers, PlainUserAdmin, ModelAdmin):  # type: ignore[misc]
     """Staff accounts."""
 
     form = UserChangeForm
@@ -48,5 +48,5 @@ class UserAdmin(ToleratesWrongInput, ChangedBySuperusers, PlainUserAdmin, ModelA
 
 
 @admin.register(Group)
-class GroupAdmin(ToleratesWrongInput, ChangedBySuperusers, PlainGroupAdmin, ModelAdmin):
+class GroupAdmin(ToleratesWrongInput, ChangedBySuperusers, PlainGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Groups of staff."""

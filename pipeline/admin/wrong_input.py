@@ -8,7 +8,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
 
@@ -34,13 +34,12 @@ class ToleratesWrongInput:
         except (ValueError, OverflowError, ValidationError, DataError) as error:
             raise IncorrectLookupParameters from error
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Run an action, if what is selected can be rows."""
         if not self.selects_rows(request):
             messages.error(request, _("What was selected is no row of this list, so nothing was done."))
             return HttpResponseRedirect(request.get_full_path())
-        answer: HttpResponse | None = super().response_action(request, queryset)  # type: ignore[misc]
-        return answer
+        return super().response_action(request, queryset)  # type: ignore[misc]
 
     def selects_rows(self, request: HttpRequest) -> bool:
         """Whether all that a form selects can be keys of rows."""

@@ -121,7 +121,14 @@ def handle_again(webhook: Webhook) -> bool:
     unclaimed = Q(claimed_until=None) | Q(claimed_until__lte=now)
     return bool(
         Webhook.objects.filter(unclaimed, pk=webhook.pk).update(
-            state=WebhookState.WAITING, outcome="", error="", attempts=0, taken_up=0, due_at=now, nudged_at=None
+            state=WebhookState.WAITING,
+            outcome="",
+            error="",
+            attempts=0,
+            taken_up=0,
+            due_at=now,
+            nudged_at=None,
+            put_back_at=now,
         )
     )
 
@@ -137,7 +144,7 @@ def _mine(claim: Claim) -> QuerySet[Webhook]:
 
 
 def _later(webhook: Webhook, again: datetime, reason: str) -> dict[str, Any]:
-    if again > webhook.received_at + PATIENCE:
+    if again > (webhook.put_back_at or webhook.received_at) + PATIENCE:
         outcome = f"Given up {PATIENCE.days} days after it came; the last reason: {reason}"
         return {**_ENDED, "state": WebhookState.IGNORED, "outcome": outcome}
     return {**_ENDED, "due_at": again, "error": reason}

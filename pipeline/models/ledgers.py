@@ -331,6 +331,7 @@ class Webhook(DueWork):
     event = models.UUIDField(_("event"), help_text=_("The event's id at Credly."))
     event_type = models.CharField(_("type"), max_length=100)
     received_at = models.DateTimeField(_("received"), auto_now_add=True)
+    put_back_at = models.DateTimeField(null=True, editable=False, help_text=_("When an operator had it handled again."))
     state = models.CharField(_("state"), max_length=10, choices=WebhookState, default=WebhookState.WAITING)
     outcome = models.TextField(_("outcome"), blank=True)
 

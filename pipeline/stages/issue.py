@@ -194,11 +194,13 @@ def _look_up_then_revoke(client: CredlyClient, claim: Claim) -> Done:
 
 
 def _revocation_rejected(client: CredlyClient, claim: Claim, rejected: Rejected) -> Done:
-    """Credly will not revoke: it is revoked already, another badge took its place, or it is gone.  Look which."""
+    """Credly will not revoke: it is revoked or declined already, another badge took its place, or it is gone.  Look which."""
     outcome = client.badge(_credly_id(claim))
     match outcome:
         case Confirmed(value=badge) if badge.state == "revoked":
             return _withdrawn(claim, "found revoked at Credly")
+        case Confirmed(value=badge) if badge.state == "rejected":
+            return _withdrawn(claim, "declined by the learner, so there is nothing to revoke")
         case Confirmed(value=badge) if badge.replacement_badge_id:
             return _answered(claim, holdings.replaced(claim, badge.replacement_badge_id))
         case Confirmed() if rejected.status == 404:

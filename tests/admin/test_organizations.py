@@ -170,6 +170,12 @@ def test_a_key_in_a_variable_for_keys_is_used(operator, academy, monkeypatch):
     assert Organization.objects.get().api_key == "env:CREDLY_API_KEY_2"
 
 
+@pytest.mark.parametrize("written", ["{}", "{{{}}}", "urn:uuid:{}"])
+def test_an_organization_is_found_by_its_uuid_in_any_form(viewer, site: Site, written: str):
+    response = viewer.get(LIST, {"q": written.format(site.organization.uuid)})
+    assert [row.pk for row in response.context["cl"].result_list] == [site.organization.pk]
+
+
 def test_no_page_shows_a_key(administrator, site):
     for url in (page(site.organization), LIST, reverse("admin:pipeline_organization_history", args=[1])):
         assert site.academy.key not in administrator.get(url, follow=True).text

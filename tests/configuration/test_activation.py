@@ -98,6 +98,14 @@ def test_a_value_that_can_never_match_is_refused(template: Template):
     assert "“maybe” does not fit is_passing, which is of the type boolean" in only_problem(template)
 
 
+def test_a_misspelt_course_key_is_refused_with_an_example(template: Template):
+    requirement(template, "misspelt", course("course-v1:OpenedX+DemoX"))
+    problem = only_problem(template)
+    assert (
+        "which is of the type course key. Allowed: a course key such as course-v1:OpenedX+DemoX+Demo_Course" in problem
+    )
+
+
 def test_all_problems_are_told_at_once():
     template = builders.template(builders.organization(api_key=""), active=False, state=TemplateState.DRAFT)
     penalty(template, "idle", [], course(builders.DEMO))

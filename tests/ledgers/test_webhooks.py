@@ -150,6 +150,13 @@ def test_one_that_ended_can_be_handled_again(state):
     assert (webhooks.due(row.pk), reread(row).outcome, reread(row).attempts) == (row, "", 0)
 
 
+def test_an_old_one_that_is_handled_again_gets_another_25_days():
+    row = days_old(received(), 40)
+    assert webhooks.handle_again(row)
+    webhooks.postpone(claimed(reread(row)), "Credly is away")
+    assert reread(row).state == "waiting"
+
+
 def test_one_that_is_being_handled_is_not_disturbed():
     row = received()
     claim = claimed(row)

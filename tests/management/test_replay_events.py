@@ -1,18 +1,13 @@
 """What an operator sees of `replay_events`."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from uuid import uuid4
 
 import pytest
-from celery import Celery
 from django.db import connection
-from redis import Redis
 
-from pipeline import nudges
 from pipeline.bus.codec import UndecodableMessage, encode_raw
-from pipeline.embedded.redis import RedisServer
 from pipeline.ledgers import inbox
 from pipeline.lms.events import CCX_PASSING, PASSING
 from pipeline.management.commands import replay_events
@@ -22,19 +17,7 @@ from tests.ledgers.builders import TOPIC, course_template, deliver, lms_learner,
 from tests.management.commands import Terminal, run
 
 # A command closes its connections at its end, and with them a transaction that a test would be rolled back by.
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def broker(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
-    """The broker, empty, with nobody to take anything from it."""
-    app = Celery("pipeline", set_as_current=False)
-    app.config_from_object("celeryconfig")
-    app.conf.update(broker_url=redis_server.url, broker_read_url=redis_server.url, broker_write_url=redis_server.url)
-    monkeypatch.setattr(nudges, "app", app)
-    with Redis.from_url(redis_server.url) as client:
-        client.flushdb()
-        yield client
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 
 
 def ignored(number: int = 1, who=None) -> list:

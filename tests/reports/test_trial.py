@@ -353,7 +353,9 @@ def test_the_verdict_on_every_event_is_what_the_pipeline_then_does(data, plan, h
             if data.draw(st.booleans(), label="meddle"):
                 meddle(data.draw)
             if data.draw(st.sampled_from([False, False, True]), label="add a requirement"):
-                requirement(row, f"later-{event.id}", *data.draw(fulfilling), group=data.draw(st.sampled_from("AC ")).strip())
+                requirement(
+                    row, f"later-{event.id}", *data.draw(fulfilling), group=data.draw(st.sampled_from("AC ")).strip()
+                )
             before, rows = newest_badge(row, event), BadgeHistory.objects.count()
             trial = tried(row, event)
             deliver(event)

@@ -99,10 +99,18 @@ def test_a_throttled_revocation_leaves_the_badge_as_it_was(site):
     assert signals(row) == ["awarded"]
 
 
-def test_a_badge_that_the_learner_declined_and_credly_will_not_revoke_fails_with_its_words(site):
+def test_a_badge_that_the_learner_declined_counts_as_revoked_though_credly_will_not_revoke_it(site):
     row = site.issued()
     site.emulator.control("POST", f"badges/{row.credly_id}/reject")
     want(row, "revoked")
     issue(row)
-    assert row.credly_state == "failed"
-    assert "rejected" in row.error
+    assert (row.credly_state, row.due_at, signals(row)) == ("revoked", None, ["awarded", "revoked"])
+
+
+def test_a_badge_that_credly_will_not_revoke_for_a_reason_of_its_own_fails_with_its_words(site):
+    site.emulator.switch(revocable_states=["accepted"])
+    row = site.issued()
+    want(row, "revoked")
+    issue(row)
+    assert (row.credly_state, signals(row)) == ("failed", ["awarded"])
+    assert "cannot be revoked" in row.error

@@ -1,0 +1,22 @@
+"""What commands that send work need."""
+
+from collections.abc import Iterator
+
+import pytest
+from celery import Celery
+from redis import Redis
+
+from pipeline import nudges
+from pipeline.embedded.redis import RedisServer
+
+
+@pytest.fixture
+def broker(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    """The broker, empty, with nobody to take anything from it."""
+    app = Celery("pipeline", set_as_current=False)
+    app.config_from_object("celeryconfig")
+    app.conf.update(broker_url=redis_server.url, broker_read_url=redis_server.url, broker_write_url=redis_server.url)
+    monkeypatch.setattr(nudges, "app", app)
+    with Redis.from_url(redis_server.url) as client:
+        client.flushdb()
+        yield client
