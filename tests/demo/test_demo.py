@@ -127,7 +127,7 @@ def test_a_demo_that_is_kept_runs_until_interrupted(kept: subprocess.Popen[str])
     )
     password = _found(r"Flower .* password (\S+)", output)
     assert requests.get(f"{status_page}readyz", timeout=10).status_code == 200
-    assert "Django" in requests.get(admin, timeout=10).text
+    assert "Badges" in requests.get(admin, timeout=10).text
     assert requests.get(flower, timeout=10).status_code == 401
     assert requests.get(flower, auth=("admin", password), timeout=10).status_code == 200
     assert requests.get(emulator, timeout=10).status_code == 200
