@@ -85,7 +85,7 @@ def test_events_are_filtered_by_time_and_a_day_is_the_whole_day(operator: Client
     assert len(listed(operator, Event, **both)) == 2
 
 
-@pytest.mark.parametrize("wrong", ["yesterday", "2026-13-01", "\x00"])
+@pytest.mark.parametrize("wrong", ["yesterday", "2026-13-01"])
 def test_a_time_that_is_none_is_told_and_left_out(operator: Client, processed, wrong):
     response = operator.get(list_url(Event), {"received_at_from_0": wrong})
     assert "is no time such as" in text(response)

@@ -37,8 +37,9 @@ def _no_browser() -> NoReturn:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one module only: while Playwright runs, its event loop keeps tests of others in this process from the database."""
     program = next(filter(None, map(shutil.which, NAMES)), None) or _no_browser()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
