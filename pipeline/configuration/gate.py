@@ -17,7 +17,7 @@ from pipeline.models import GateReason, Organization
 
 logger = logging.getLogger(__name__)
 
-MOST_FAILURES = 10
+MOST_FAILURES = 50
 """Calls that failed in a row, with no answer between them, close the gate."""
 
 PROBE_LASTS = timedelta(seconds=60)
