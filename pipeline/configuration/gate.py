@@ -62,16 +62,16 @@ def words(organization: Organization) -> str:
 def closed_until(organization: Organization) -> datetime | None:
     """None if a call may be made now, else when to ask again.
 
-    Of a closed gate one caller gets through when its time has come, as a probe: the conditional update picks it.  It must
+    Once the time that Credly asked for is over all get through.  Of a gate that is closed for another reason one caller gets
+    through when its time has come, as a probe: the conditional update picks it.  It must
     then tell what came of it (`answered`, `failed`, `throttled`, `refused`), or `pass_on`.
     """
-    if reason(organization) is None:
+    why, named, now = reason(organization), organization.call_again_at, timezone.now()
+    if why is None or (why == GateReason.THROTTLED and (named is None or named <= now)):
         return None
-    now = timezone.now()
     is_time = Q(call_again_at__lte=now) | Q(call_again_at=None)
     if _row(organization).filter(is_time).exclude(_OPEN).update(call_again_at=now + PROBE_LASTS):
         return None
-    named = organization.call_again_at
     return named if named and named > now else now + FIRST_PROBE_WAIT
 
 
