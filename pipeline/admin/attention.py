@@ -138,7 +138,7 @@ CONCERNS = (
     ),
     Concern(
         Organization,
-        {"key_refused_since__isnull": False},
+        {"gate_reason__exact": "key refused"},
         _("Organizations without a working key"),
         _("Credly refuses their API key, or there is none. Their badges wait: enter a new key."),
     ),

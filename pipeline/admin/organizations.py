@@ -54,8 +54,8 @@ class OrganizationAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
         "key_source",
         "key_set_at",
         "key_expiry",
-        "key_refused_since",
         "gate_reason",
+        "gate_closed_at",
         "last_sync",
         "reconciled_at",
         "templates",
@@ -97,8 +97,8 @@ class OrganizationAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
         key = ["key", *unchecked] if may_set else []
         return [
             (None, {"fields": ["name", "uuid"]}),
-            (_("API key"), {"fields": ["key_source", *key, "key_set_at", "key_expires", "key_refused_since"]}),
-            (_("Calls to Credly"), {"fields": ["gate_reason", "failures", "next_call"]}),
+            (_("API key"), {"fields": ["key_source", *key, "key_set_at", "key_expires"]}),
+            (_("Calls to Credly"), {"fields": ["gate_reason", "gate_closed_at", "failures", "next_call"]}),
             (_("Badge templates"), {"fields": ["templates", "synced_at", "sync_error"]}),
         ]
 
@@ -111,8 +111,8 @@ class OrganizationAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
             "key_source",
             "key_set_at",
             "key_expires",
-            "key_refused_since",
             "gate_reason",
+            "gate_closed_at",
             "failures",
             "next_call",
             "templates",

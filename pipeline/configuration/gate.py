@@ -40,16 +40,14 @@ WORDS = {
 }
 """Why Credly is not called, to go after "Credly is not called for now:" and the like."""
 
-FIELDS = ("gate_reason", "key_refused_since", "call_again_at", "failures")
+FIELDS = ("gate_reason", "gate_closed_at", "call_again_at", "failures")
 """What the gate keeps in the organization's row."""
 
-_OPEN = Q(gate_reason="", key_refused_since=None)
+_OPEN = Q(gate_reason="")
 
 
 def reason(organization: Organization) -> GateReason | None:
     """Why the gate is closed; None if it is open."""
-    if organization.key_refused_since:
-        return GateReason.KEY_REFUSED
     return GateReason(organization.gate_reason) if organization.gate_reason else None
 
 
@@ -96,11 +94,11 @@ def answered(organization: Organization) -> bool:
             _row(organization).filter(_OPEN).update(failures=0)
         return False
     opened = (
-        _row(organization).exclude(_OPEN).update(gate_reason="", failures=0, key_refused_since=None, call_again_at=None)
+        _row(organization).exclude(_OPEN).update(gate_reason="", failures=0, gate_closed_at=None, call_again_at=None)
     )
     if opened:
         logger.warning("Credly answers organization %s again; its badges go on.", organization.uuid)
-    organization.gate_reason, organization.key_refused_since, organization.failures = "", None, 0
+    organization.gate_reason, organization.gate_closed_at, organization.failures = "", None, 0
     return bool(opened)
 
 
@@ -116,8 +114,8 @@ def failed(organization: Organization) -> None:
         return
     rows = _row(organization).filter(_OPEN)
     rows.update(failures=F("failures") + 1)
-    first_probe = now + FIRST_PROBE_WAIT
-    if rows.filter(failures__gte=MOST_FAILURES).update(gate_reason=GateReason.FAILING, call_again_at=first_probe):
+    closed = {"gate_reason": GateReason.FAILING, "gate_closed_at": now, "call_again_at": now + FIRST_PROBE_WAIT}
+    if rows.filter(failures__gte=MOST_FAILURES).update(**closed):
         logger.error(
             "Credly failed organization %s %s times in a row.  Its badges wait, and go on by themselves.",
             organization.uuid,
@@ -133,14 +131,15 @@ def throttled(organization: Organization, seconds: float | None) -> None:
         seconds: for how long, as Credly says; None if it does not.
     """
     doubled = FIRST_THROTTLE * (1 << min(organization.failures, 10))
-    until = timezone.now() + min(doubled if seconds is None else timedelta(seconds=seconds), LONGEST_THROTTLE)
+    now = timezone.now()
+    until = now + min(doubled if seconds is None else timedelta(seconds=seconds), LONGEST_THROTTLE)
     if reason(organization):
         _keep_closed(organization, GateReason.THROTTLED, until)
         return
     closed = (
         _row(organization)
         .filter(_OPEN)
-        .update(gate_reason=GateReason.THROTTLED, failures=F("failures") + 1, call_again_at=until)
+        .update(gate_reason=GateReason.THROTTLED, gate_closed_at=now, failures=F("failures") + 1, call_again_at=until)
     )
     if closed:
         logger.warning("Credly asked for fewer calls of organization %s; none before %s.", organization.uuid, until)
@@ -155,8 +154,8 @@ def refused(organization: Organization, why: str) -> datetime:
     next_probe = now + PROBE_LASTS
     newly = (
         _row(organization)
-        .filter(key_refused_since=None)
-        .update(gate_reason=GateReason.KEY_REFUSED, key_refused_since=now, call_again_at=next_probe)
+        .exclude(gate_reason=GateReason.KEY_REFUSED)
+        .update(gate_reason=GateReason.KEY_REFUSED, gate_closed_at=now, call_again_at=next_probe)
     )
     if newly:
         logger.error(
@@ -173,7 +172,7 @@ def _row(organization: Organization) -> QuerySet[Organization]:
 
 def _keep_closed(organization: Organization, why: GateReason, until: datetime) -> None:
     """The probe brought no answer; of a refused key that says nothing new."""
-    still = GateReason.KEY_REFUSED if organization.key_refused_since else why
+    still = GateReason.KEY_REFUSED if reason(organization) is GateReason.KEY_REFUSED else why
     _row(organization).exclude(_OPEN).update(gate_reason=still, failures=F("failures") + 1, call_again_at=until)
 
 

@@ -71,7 +71,7 @@ def note(organization: Organization) -> bool:
             key_fingerprint=fingerprint,
             key_set_at=timezone.now(),
             key_expires_at=None,
-            key_refused_since=None,
+            gate_closed_at=None,
             gate_reason="",
             failures=0,
             call_again_at=None,

@@ -35,9 +35,8 @@ class Organization(models.Model):
     """A Credly organization and how to call it.
 
     `api_key` holds a key, or `env:NAME` for one in the environment; keys of the setting `CREDLY_ORGANIZATIONS` go before it.
-    While Credly refuses the key, `key_refused_since` is set and nothing but a probe is sent before `call_again_at`.
-    The same gate closes, as `gate_reason` says, while Credly fails one call after the other (`failures` in a row) or asks
-    for fewer.
+    While Credly refuses the key, fails one call after the other (`failures` in a row) or asks for fewer, `gate_reason` says so
+    since `gate_closed_at`, and nothing but a probe is sent before `call_again_at`.
     `key_fingerprint` tells when another key took the place of the one that `key_set_at` and `key_expires_at` are about.
     """
 
@@ -52,11 +51,11 @@ class Organization(models.Model):
     key_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
     key_set_at = models.DateTimeField(_("key set"), null=True, blank=True, editable=False)
     key_expires_at = models.DateTimeField(_("key expires"), null=True, blank=True, editable=False)
-    key_refused_since = models.DateTimeField(_("key refused since"), null=True, blank=True, editable=False)
     call_again_at = models.DateTimeField(null=True, blank=True, editable=False)
     gate_reason = models.CharField(
         _("not called because"), max_length=20, choices=GateReason, blank=True, editable=False
     )
+    gate_closed_at = models.DateTimeField(_("not called since"), null=True, blank=True, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     reconciled_at = models.DateTimeField(_("reconciled"), null=True, blank=True, editable=False)
     synced_at = models.DateTimeField(_("synced"), null=True, blank=True, editable=False)

@@ -33,8 +33,8 @@ def told(badge: Badge, event_type: str) -> datetime | None:
 def obstacle(case: Case, badge: Badge) -> str:
     """Why Credly is not yet brought to the badge's standing."""
     organization = case.template.organization
-    since = organization.key_refused_since
-    if since:
+    since = organization.gate_closed_at
+    if since and organization.gate_reason == GateReason.KEY_REFUSED:
         return _(
             "Credly refuses the organization's key, or there is none, since {time}; it goes on by itself once a key works"
         ).format(time=moment(since))

@@ -20,6 +20,7 @@ from pipeline.models import (
     Event,
     EventStatus,
     Gap,
+    GateReason,
     Organization,
     Signal,
     SignalState,
@@ -65,7 +66,7 @@ def pipeline_status() -> dict[str, Any]:
         "webhooks": {"waiting": webhooks},
         "bus": {"unread": waiting, "gaps": [_gap(gap) for gap in gaps.unsettled()]},
         "keys_refused": [
-            _refused(organization) for organization in Organization.objects.exclude(key_refused_since=None)
+            _refused(organization) for organization in Organization.objects.filter(gate_reason=GateReason.KEY_REFUSED)
         ],
         "keys_expiring": [_expiring(key) for key in keys.expiring()],
         "discrepancies": Discrepancy.objects.filter(repair_queued_at=None).count(),
@@ -104,14 +105,13 @@ def _gap(gap: Gap) -> dict[str, Any]:
 
 
 def _refused(organization: Organization) -> dict[str, str]:
-    return {"organization": str(organization.uuid), "since": _text(organization.key_refused_since)}
+    return {"organization": str(organization.uuid), "since": _text(organization.gate_closed_at)}
 
 
 def _circuit(organization: Organization) -> dict[str, Any]:
     """Whether Credly is called for an organization.
 
     `closed` as long as all goes well, `open` while nothing goes through, `half-open` when the next call may go as a probe.
-    `since` is known of a refused key only.
     """
     why = gate.reason(organization)
     again = organization.call_again_at
@@ -121,7 +121,7 @@ def _circuit(organization: Organization) -> dict[str, Any]:
         "state": "closed" if why is None else "open" if is_open else "half-open",
         "reason": why.value if why else "",
         "failures": organization.failures,
-        "since": _text(organization.key_refused_since),
+        "since": _text(organization.gate_closed_at),
         "next_call": _text(again) if why else "",
     }
 

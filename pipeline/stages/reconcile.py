@@ -31,7 +31,7 @@ from pipeline.credly.parsing import Page
 from pipeline.credly.records import IssuedBadge
 from pipeline.ledgers import claims, discrepancies
 from pipeline.ledgers.discrepancies import Found
-from pipeline.models import Badge, Discrepancy, DiscrepancyKind, Organization
+from pipeline.models import Badge, Discrepancy, DiscrepancyKind, GateReason, Organization
 from pipeline.stages.answers import answered, unanswered
 from pipeline.stages.compare import DELETED, Listing, Suspect, at_rest, difference, stranger
 from pipeline.stages.sync import note_key
@@ -177,7 +177,11 @@ class _Calls:
         organization.refresh_from_db(fields=gate.FIELDS)
         while closed_until := gate.closed_until(organization):
             seconds = (closed_until - timezone.now()).total_seconds()
-            if organization.key_refused_since or seconds > LONGEST_WAIT or time.monotonic() > self._until:
+            if (
+                organization.gate_reason == GateReason.KEY_REFUSED
+                or seconds > LONGEST_WAIT
+                or time.monotonic() > self._until
+            ):
                 raise _StoppedError(
                     f"Credly is not called: {gate.words(organization)} "
                     f"To be tried again after {closed_until:%H:%M:%S} UTC."

@@ -108,7 +108,9 @@ CAUSES: dict[str, Callable[[], Any]] = {
     "Failed signals": lambda: signal("failed"),
     "Signals due for 15 minutes": lambda: signal("pending", due_at=timezone.now() - LONG_AGO),
     "Webhooks due for 15 minutes": lambda: webhook(due_at=timezone.now() - LONG_AGO),
-    "Organizations without a working key": lambda: organization(key_refused_since=timezone.now()),
+    "Organizations without a working key": lambda: organization(
+        gate_reason="key refused", gate_closed_at=timezone.now()
+    ),
     "Organizations that Credly fails": lambda: organization(gate_reason="failing"),
     "Organizations of which Credly asked for fewer calls": lambda: organization(gate_reason="throttled"),
     "Organizations whose last sync failed": lambda: organization(sync_error="Credly did not answer"),

@@ -183,7 +183,7 @@ def test_no_page_shows_a_key(administrator, site):
 
 def test_an_empty_key_keeps_the_stored_one_and_what_the_pipeline_wrote_meanwhile(operator, site):
     refused = timezone.now()
-    Organization.objects.update(key_refused_since=refused, key_fingerprint="other")
+    Organization.objects.update(gate_reason="key refused", gate_closed_at=refused, key_fingerprint="other")
     response = operator.post(page(site.organization), {"name": "New name", "key": ""})
     assert response.status_code == 302
     row = Organization.objects.get()
@@ -203,13 +203,13 @@ def test_a_stored_key_that_cannot_be_decrypted_is_not_encrypted_once_more(operat
 def test_a_new_key_is_checked_logged_without_its_value_and_reopens_the_gate(operator, site):
     another = "another-key"
     waiting = site.badge(due_at=timezone.now() + timedelta(hours=1), error=holdings.GATE_CLOSED)
-    Organization.objects.update(key_refused_since=timezone.now())
+    Organization.objects.update(gate_reason="key refused", gate_closed_at=timezone.now())
     response = operator.post(page(site.organization), {"name": "Academy", "key": another})
     assert "Credly refuses this key" in errors(response)["key"][0]
     site.emulator.control("POST", "tokens", {"organization": site.academy.organization, "token": another})
     assert operator.post(page(site.organization), {"name": "Academy", "key": another}).status_code == 302
     row = Organization.objects.get()
-    assert (row.api_key, row.key_refused_since) == (another, None)
+    assert (row.api_key, row.gate_closed_at) == (another, None)
     assert Badge.objects.get(pk=waiting.pk).due_at <= timezone.now()
     entry = LogEntry.objects.get()
     assert "API key" in entry.get_change_message()
@@ -219,20 +219,20 @@ def test_a_new_key_is_checked_logged_without_its_value_and_reopens_the_gate(oper
 def test_the_same_key_entered_again_reopens_the_gate_once_credly_takes_it(operator, site):
     operator.post(page(site.organization), {"name": "Academy", "key": site.academy.key})
     waiting = site.badge(due_at=timezone.now() + timedelta(hours=1), error=holdings.GATE_CLOSED)
-    Organization.objects.update(key_refused_since=timezone.now(), gate_reason="key refused", failures=3)
+    Organization.objects.update(gate_reason="key refused", gate_closed_at=timezone.now(), failures=3)
     assert operator.post(page(site.organization), {"name": "Academy", "key": site.academy.key}).status_code == 302
     row = Organization.objects.get()
-    assert (row.key_refused_since, row.gate_reason, row.failures) == (None, "", 0)
+    assert (row.gate_closed_at, row.gate_reason, row.failures) == (None, "", 0)
     assert Badge.objects.get(pk=waiting.pk).due_at <= timezone.now()
 
 
 def test_a_key_saved_unchecked_says_nothing_of_the_gate(operator, site, credly):
     operator.post(page(site.organization), {"name": "Academy", "key": site.academy.key})
     since = timezone.now()
-    Organization.objects.update(key_refused_since=since)
+    Organization.objects.update(gate_reason="key refused", gate_closed_at=since)
     entered = {"name": "Academy", "key": site.academy.key, "unchecked": "on"}
     assert operator.post(page(site.organization), entered).status_code == 302
-    assert Organization.objects.get().key_refused_since == since
+    assert Organization.objects.get().gate_closed_at == since
 
 
 def test_no_call_to_credly_is_made_inside_a_transaction(operator, academy, monkeypatch):

@@ -52,7 +52,11 @@ def test_another_key_is_tried_at_once_and_what_was_known_of_the_first_is_forgott
     keys.note(row)
     long_ago = timezone.now() - 170 * DAY
     Organization.objects.update(
-        key_set_at=long_ago, key_expires_at=long_ago, key_refused_since=long_ago, call_again_at=timezone.now() + DAY
+        key_set_at=long_ago,
+        key_expires_at=long_ago,
+        gate_reason="key refused",
+        gate_closed_at=long_ago,
+        call_again_at=timezone.now() + DAY,
     )
     row = fresh(row)
     row.api_key = "another"
@@ -60,7 +64,7 @@ def test_another_key_is_tried_at_once_and_what_was_known_of_the_first_is_forgott
     waiting = builders.badge(template=builders.template(row), due_at=timezone.now() + DAY, error=holdings.GATE_CLOSED)
     assert stages.note_key(row)
     row = fresh(row)
-    assert (row.key_expires_at, row.key_refused_since, row.call_again_at) == (None, None, None)
+    assert (row.key_expires_at, row.gate_closed_at, row.call_again_at) == (None, None, None)
     assert row.key_set_at > long_ago
     assert Badge.objects.get(pk=waiting.pk).due_at <= timezone.now()
 
@@ -68,9 +72,9 @@ def test_another_key_is_tried_at_once_and_what_was_known_of_the_first_is_forgott
 def test_the_same_key_leaves_the_gate_closed():
     row = builders.organization()
     keys.note(row)
-    Organization.objects.update(key_refused_since=timezone.now())
+    Organization.objects.update(gate_reason="key refused", gate_closed_at=timezone.now())
     assert not keys.note(fresh(row))
-    assert fresh(row).key_refused_since is not None
+    assert fresh(row).gate_closed_at is not None
 
 
 def test_a_key_of_the_environment_is_noted_and_its_absence_forgets_nothing(settings, monkeypatch):

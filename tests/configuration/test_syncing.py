@@ -274,7 +274,7 @@ def test_without_time_a_list_that_does_not_say_how_long_it_is_ends_too(site):
 def test_a_refused_key_closes_the_gate_and_credly_is_left_alone(site):
     site.fault("401", method="GET")
     assert "refuses the organization's key" in synced(site.organization).failure
-    assert site.organization.key_refused_since is not None
+    assert site.organization.gate_closed_at is not None
     before = len(site.calls("GET", ""))
     assert "To be tried again" in synced(site.organization).failure
     assert len(site.calls("GET", "")) == before
@@ -283,24 +283,24 @@ def test_a_refused_key_closes_the_gate_and_credly_is_left_alone(site):
 def test_a_call_that_is_forbidden_while_the_key_works_leaves_the_gate_open(site):
     site.fault("403", method="GET", match={"path": "badge_templates$"})
     assert synced(site.organization).failure
-    assert site.organization.key_refused_since is None
+    assert site.organization.gate_closed_at is None
 
 
 def test_without_a_key_the_reason_says_where_one_can_be_set():
     row = builders.organization(api_key=None)
     assert "has no API key" in synced(row).failure
-    assert row.key_refused_since is None
+    assert row.gate_closed_at is None
 
 
 def test_a_sync_that_finds_the_key_working_again_makes_waiting_badges_due(site):
     row = site.badge()
     stages.sync(site.organization.pk)  # notes the key in use
     holdings.hold_back(row, timezone.now() + timedelta(hours=1), holdings.GATE_CLOSED)
-    Organization.objects.update(key_refused_since=timezone.now(), call_again_at=None)
+    Organization.objects.update(gate_reason="key refused", gate_closed_at=timezone.now(), call_again_at=None)
     stages.sync(site.organization.pk)
     row.refresh_from_db()
     site.organization.refresh_from_db()
-    assert site.organization.key_refused_since is None
+    assert site.organization.gate_closed_at is None
     assert row.due_at <= timezone.now()
 
 
@@ -309,7 +309,9 @@ def test_a_sync_notices_another_key_and_tries_it_at_once(site):
     row = site.badge(due_at=timezone.now() + timedelta(hours=1), error=holdings.GATE_CLOSED)
     later = timezone.now() + timedelta(hours=1)
     site.emulator.control("POST", "tokens", {"organization": site.academy.organization, "token": "another"})
-    Organization.objects.update(key_refused_since=timezone.now(), call_again_at=later, api_key="another")
+    Organization.objects.update(
+        gate_reason="key refused", gate_closed_at=timezone.now(), call_again_at=later, api_key="another"
+    )
     assert stages.sync(site.organization.pk).failure == ""
     row.refresh_from_db()
     assert row.due_at <= timezone.now()

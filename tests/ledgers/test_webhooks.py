@@ -168,7 +168,7 @@ def test_one_that_is_being_handled_is_not_disturbed():
 def test_housekeeping_names_those_that_are_due_but_not_while_credly_refuses_the_key():
     row, closed = received(), received()
     Organization.objects.filter(pk=closed.organization_id).update(
-        call_again_at=timezone.now() + timedelta(minutes=1), key_refused_since=timezone.now()
+        call_again_at=timezone.now() + timedelta(minutes=1), gate_reason="key refused", gate_closed_at=timezone.now()
     )
     assert webhooks.named_due(10) == [row.pk]
     assert webhooks.named_due(10) == [], "named twice within the interval"

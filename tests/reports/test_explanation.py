@@ -108,7 +108,7 @@ def test_a_badge_that_is_tried_again_says_why_and_when(dana):
 def test_a_badge_of_an_organization_with_a_dead_key_waits_for_the_key(dana):
     row = course_template()
     earned(dana)
-    row.organization.key_refused_since = at(5)
+    row.organization.gate_reason, row.organization.gate_closed_at = "key refused", at(5)
     row.organization.save()
     told = explained(dana)
     assert told.verdict == Verdict.WAITING

@@ -180,9 +180,9 @@ def test_the_longest_waiting_is_named_with_its_age(bus):
 
 def test_an_organization_whose_key_is_refused_is_named(bus):
     organization()
-    refused = organization(key_refused_since=timezone.now())
+    refused = organization(gate_reason="key refused", gate_closed_at=timezone.now())
     assert [row["organization"] for row in pipeline_status()["keys_refused"]] == [str(refused.uuid)]
-    Organization.objects.update(key_refused_since=None)
+    Organization.objects.update(gate_reason="", gate_closed_at=None)
     assert pipeline_status()["keys_refused"] == []
 
 
@@ -207,7 +207,7 @@ def test_the_command_prints_one_json_object_and_nothing_else(bus, capsys):
 
 
 def test_the_command_tells_people_what_waits_and_which_key_is_refused(bus, settings, capsys):
-    refused = organization(key_refused_since=timezone.now())
+    refused = organization(gate_reason="key refused", gate_closed_at=timezone.now())
     badge()
     call_command("pipeline_status")
     shown = capsys.readouterr().out

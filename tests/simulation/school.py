@@ -132,4 +132,4 @@ def clear() -> None:
         for table in GONE_WITH_A_SEED:
             cursor.execute(f"DELETE FROM pipeline_{table}")
             cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [f"pipeline_{table}"])
-    Organization.objects.update(key_refused_since=None, call_again_at=None, gate_reason="", failures=0)
+    Organization.objects.update(gate_closed_at=None, call_again_at=None, gate_reason="", failures=0)

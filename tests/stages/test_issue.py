@@ -396,7 +396,7 @@ def test_neither_the_key_nor_the_learner_shows_in_logs_or_history(site, caplog):
         site.fault(preset, times=1)
         site.organization.refresh_from_db()
         issue(row)
-        Organization.objects.update(key_refused_since=None, gate_reason="", call_again_at=None)
+        Organization.objects.update(gate_closed_at=None, gate_reason="", call_again_at=None)
     issue(row)
     assert row.credly_state == "pending"
     shown = caplog.text + "".join(outcomes(row)) + row.error

@@ -30,7 +30,7 @@ def test_after_a_refused_key_no_further_call_is_made(site, preset, caplog):
     rows = [site.badge() for _ in range(5)]
     run(site, *rows)
     assert len(site.calls()) == 1
-    assert site.organization.key_refused_since is not None
+    assert site.organization.gate_closed_at is not None
     assert {row.credly_state for row in rows} == {"none"}
     assert all(row.due_at > timezone.now() and "key" in row.error for row in rows)
     assert [row.attempts for row in rows] == [1, 0, 0, 0, 0]
@@ -44,7 +44,7 @@ def test_a_call_that_is_forbidden_while_the_key_works_holds_back_its_own_badge_a
     run(site, forbidden)
     assert (forbidden.credly_state, forbidden.due_at is not None) == ("none", True)
     assert "forbids" in forbidden.error
-    assert site.organization.key_refused_since is None
+    assert site.organization.gate_closed_at is None
     run(site, other)
     assert other.credly_state == "pending"
     run(site, forbidden)
@@ -60,17 +60,17 @@ def test_one_probe_a_minute_is_let_through(site):
         pass_a_minute(site)
         run(site, *rows, *rows)
         assert len(site.calls()) == 1 + minute
-        assert site.organization.key_refused_since is not None
+        assert site.organization.gate_closed_at is not None
 
 
 def test_the_organization_is_blamed_once_and_the_time_since_when_is_kept(site, caplog):
     site.fault("401")
     row = site.badge()
     run(site, row)
-    since = site.organization.key_refused_since
+    since = site.organization.gate_closed_at
     pass_a_minute(site)
     run(site, row)
-    assert site.organization.key_refused_since == since
+    assert site.organization.gate_closed_at == since
     assert [record.levelname for record in caplog.records if "no working API key" in record.message] == ["ERROR"]
 
 
@@ -81,7 +81,7 @@ def test_other_organizations_go_on(site, credly):
     row = other.badge()
     run(other, row)
     assert row.credly_state == "pending"
-    assert other.organization.key_refused_since is None
+    assert other.organization.gate_closed_at is None
 
 
 def test_when_the_key_works_again_the_next_probe_makes_all_waiting_badges_due(site):
@@ -92,7 +92,7 @@ def test_when_the_key_works_again_the_next_probe_makes_all_waiting_badges_due(si
     pass_a_minute(site)
     run(site, rows[2])
     assert rows[2].credly_state == "pending"
-    assert (site.organization.key_refused_since, site.organization.call_again_at) == (None, None)
+    assert (site.organization.gate_closed_at, site.organization.call_again_at) == (None, None)
     waiting = Badge.objects.exclude(pk=rows[2].pk)
     assert waiting.filter(due_at__lte=timezone.now()).count() == 3
     for row in waiting:
@@ -153,4 +153,4 @@ def test_a_badge_that_credly_rejects_shows_as_well_that_the_key_works(site):
     pass_a_minute(site)
     run(site, rows[0])
     assert rows[0].credly_state == "failed"
-    assert site.organization.key_refused_since is None
+    assert site.organization.gate_closed_at is None

@@ -192,7 +192,7 @@ def test_a_missing_key_is_written_and_closes_the_gate(site):
     Organization.objects.filter(pk=site.organization.pk).update(api_key="")
     recheck(row)
     assert said(row).startswith("Credly was not asked: This organization has no API key")
-    assert Organization.objects.get().key_refused_since is not None
+    assert Organization.objects.get().gate_closed_at is not None
 
 
 def test_a_call_that_credly_forbids_alone_leaves_the_gate_open(site):
@@ -200,7 +200,7 @@ def test_a_call_that_credly_forbids_alone_leaves_the_gate_open(site):
     site.fault(method="GET", match={"path": f"/badges/{row.credly_id}$"}, status=403, body={"data": {"message": "No."}})
     recheck(row)
     assert said(row) == "Credly forbids this call: No."
-    assert Organization.objects.get().key_refused_since is None
+    assert Organization.objects.get().gate_closed_at is None
 
 
 def test_an_answer_reopens_the_gate_and_the_badges_that_waited_are_due(site):
@@ -210,7 +210,7 @@ def test_an_answer_reopens_the_gate_and_the_badges_that_waited_are_due(site):
     stages.issue(waiting.pk)
     recheck(row)
     assert said(row) == "pending at Credly, as it is here."
-    assert Organization.objects.get().key_refused_since is None
+    assert Organization.objects.get().gate_closed_at is None
 
 
 def test_a_badge_that_credly_never_had_is_not_asked_for(site):

@@ -167,7 +167,7 @@ def test_a_dead_key_closes_the_gate_and_the_next_makes_no_call(site: Site):
 def test_a_key_that_may_not_list_badges_leaves_the_gate_open(site: Site):
     site.fault(method="GET", match={"path": "/badges$"}, status=403, body={"data": {"message": "No."}})
     assert reconcile(site).failure == "Credly refuses the organization's key: No."
-    assert Organization.objects.get().key_refused_since is None
+    assert Organization.objects.get().gate_closed_at is None
 
 
 def test_an_organization_without_a_key_or_none_at_all_fails_in_words(site: Site):
@@ -177,9 +177,9 @@ def test_an_organization_without_a_key_or_none_at_all_fails_in_words(site: Site)
 
 
 def test_an_answer_reopens_the_gate(site: Site):
-    Organization.objects.update(key_refused_since=builders.START, call_again_at=None)
+    Organization.objects.update(gate_reason="key refused", gate_closed_at=builders.START, call_again_at=None)
     assert found(site) == []
-    assert Organization.objects.get().key_refused_since is None
+    assert Organization.objects.get().gate_closed_at is None
 
 
 def test_progress_is_told_after_each_call(site: Site):

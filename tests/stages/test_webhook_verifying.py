@@ -135,7 +135,7 @@ def test_a_refused_key_closes_the_gate_and_all_that_waits_goes_on_with_the_next_
     site.fault(preset, method="GET")
     row = told(site, "badge.state.changed")
     site.organization.refresh_from_db()
-    assert (row.state, site.organization.key_refused_since is not None) == ("waiting", True)
+    assert (row.state, site.organization.gate_closed_at is not None) == ("waiting", True)
     other = posted(site, happened(site, "badge.created")[-1]["id"])
     stages.webhook(other.pk)
     other.refresh_from_db()
@@ -144,7 +144,7 @@ def test_a_refused_key_closes_the_gate_and_all_that_waits_goes_on_with_the_next_
     holdings.hold_back(waiting, timezone.now() + timedelta(hours=1), f"{holdings.GATE_CLOSED} no key.")
     handle(row)
     site.organization.refresh_from_db()
-    assert (row.state, site.organization.key_refused_since) == ("handled", None)
+    assert (row.state, site.organization.gate_closed_at) == ("handled", None)
     other.refresh_from_db()
     waiting.refresh_from_db()
     assert max(other.due_at, waiting.due_at) <= timezone.now()
@@ -155,7 +155,7 @@ def test_a_call_that_is_forbidden_while_the_key_works_delays_its_own_webhook_alo
     site.fault("403", method="GET", match={"path": "/events/"}, times=1)
     row = told(site, "badge.created")
     site.organization.refresh_from_db()
-    assert (row.state, "forbids" in row.error, site.organization.key_refused_since) == ("waiting", True, None)
+    assert (row.state, "forbids" in row.error, site.organization.gate_closed_at) == ("waiting", True, None)
     assert row.due_at > timezone.now() + timedelta(seconds=50)
 
 

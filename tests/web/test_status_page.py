@@ -86,7 +86,7 @@ def test_it_says_what_was_lost_on_the_bus(staff, number, words):
 
 def test_it_names_organizations_without_a_working_key_with_a_link_and_the_time_in_words(staff):
     since = datetime(2026, 5, 1, 12, 1, 5, tzinfo=UTC)
-    refused = organization(name="<Academy>", key_refused_since=since)
+    refused = organization(name="<Academy>", gate_reason="key refused", gate_closed_at=since)
     organization(name="School", key_expires_at=timezone.now() + timedelta(days=3))
     page = staff.get(reverse("status")).text
     url = reverse("admin:pipeline_organization_change", args=[refused.pk])
