@@ -11,6 +11,7 @@ from django.conf import settings
 broker_url = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a broker that is away for a day is no reason to end
+broker_channel_error_retry = True  # nor is one that is full
 broker_transport_options = (
     {
         # Twice as long as any task may run; a message is given to another worker this long after its worker died.
@@ -89,7 +90,7 @@ task_routes = {
 }
 
 # --- schedule ---------------------------------------------------------------------------------------------------------
-beat_scheduler = "celery.beat:Scheduler"  # in memory: nothing is lost by a restart, and no file is needed
+beat_scheduler = "pipeline.beat:SteadyScheduler"  # in memory: nothing is lost by a restart, and no file is needed
 beat_schedule = {
     # Repeats are harmless; after a pause a dozen are enough.  Expiry compares the clocks of two hosts, hence a minute.
     "housekeeping": {"task": "housekeeping", "schedule": 5.0, "options": {"expires": 60}},

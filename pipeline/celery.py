@@ -10,8 +10,13 @@ from celery.apps.worker import Worker
 from celery.signals import beat_init, celeryd_init, setup_logging
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
+from kombu.transport import redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
+
+# What a channel of kombu's raises once its connection is gone, when a message is acknowledged, handed back or published
+# over it.  It is no reason for a worker to end.
+redis.Transport.connection_errors += (AttributeError,)
 
 app = Celery("pipeline")
 app.config_from_object("celeryconfig")

@@ -18,6 +18,9 @@ VAR_DIR = BASE_DIR / "var"
 
 BADGES_TOPIC = "learning-badges-lifecycle"
 
+LOCK_SECONDS = 10
+"""How long a statement waits for a lock on PostgreSQL; then the work is tried again later."""
+
 
 BADGES_CONFIG_DEFAULTS: dict[str, Any] = {
     "events": [
@@ -58,7 +61,9 @@ def _database(environment: Environment) -> dict[str, Any]:
     """`DATABASE_URL` as Django's dictionary.
 
     SQLite gets a write-ahead log and immediate transactions: with anything less, several processes that write fail
-    with "database is locked" whatever the timeout.
+    with "database is locked" whatever the timeout.  PostgreSQL gives up waiting for a lock well before a task has to end:
+    a worker that ends while it waits leaves a connection behind that goes on waiting, and the next one another, until
+    there are none left.  The URL's own options come first.
     """
     url = environment.url(
         "DATABASE_URL",
@@ -74,7 +79,10 @@ def _database(environment: Environment) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+            **database.get("OPTIONS", {}),
         }
+    if database["ENGINE"] == "django.db.backends.postgresql":
+        database["OPTIONS"] = {"options": f"-c lock_timeout={LOCK_SECONDS}s", **database.get("OPTIONS", {})}
     return database
 
 

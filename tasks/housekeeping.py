@@ -12,3 +12,4 @@ def housekeeping() -> None:
     nudges.issue(due.badges)
     nudges.emit(due.signals)
     nudges.webhook(due.webhooks)
+    nudges.recheck(due.rechecks)

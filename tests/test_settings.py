@@ -161,6 +161,24 @@ def test_sqlite_is_told_to_let_several_processes_write(read, tmp_path):
     assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
 
 
+def test_options_of_an_sqlite_url_come_first(read, tmp_path):
+    options = read("settings.DATABASES['default']['OPTIONS']", DATABASE_URL=f"sqlite:///{tmp_path}/db?timeout=3")
+    assert options["timeout"] == 3
+    assert options["transaction_mode"] == "IMMEDIATE"
+
+
+def test_a_lock_of_postgresql_is_not_waited_for_until_the_task_is_ended(read):
+    url = "postgres://u:p@h:5/name"
+    options = read("settings.DATABASES['default']['OPTIONS']['options']", DATABASE_URL=url)
+    seconds = int(options.removeprefix("-c lock_timeout=").removesuffix("s"))
+    assert 0 < seconds < read("__import__('celeryconfig').task_time_limit") / 2
+
+
+def test_options_of_a_postgresql_url_come_first(read):
+    url = "postgres://u:p@h:5/name?options=-c%20lock_timeout%3D0"
+    assert read("settings.DATABASES['default']['OPTIONS']['options']", DATABASE_URL=url) == "-c lock_timeout=0"
+
+
 def test_the_folder_of_an_sqlite_file_is_made_also_one_with_a_space(read, tmp_path):
     file = tmp_path / "a folder" / "db.sqlite3"
     assert read("settings.DATABASES['default']['NAME']", DATABASE_URL=f"sqlite:///{file}") == str(file)

@@ -130,6 +130,11 @@ class RedisServer:
             self._process.wait(5)
         self._process = None
 
+    def kill(self) -> None:
+        """End the server with SIGKILL; `start` brings it back on the same port, with what its options had it keep."""
+        self._running().kill()
+        self._running().wait(5)
+
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("the Redis server is not running")

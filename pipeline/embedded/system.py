@@ -14,6 +14,7 @@ from typing import Any, Self
 import requests
 from honcho.environ import parse_procfile
 
+from pipeline.embedded.postgres import PostgresServer
 from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.redis import RedisServer, free_port
 
@@ -29,6 +30,7 @@ class System:
         processes: which processes of the Procfile, each once.
         lms: whether the LMS side listens for signals too.
         environment: variables over those that the parts need.
+        database: the database server, started and stopped with the system; a SQLite file unless given.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class System:
         processes: Iterable[str] = ("consumer", "worker", "credly", "beat"),
         lms: bool = True,
         environment: Mapping[str, str] | None = None,
+        database: PostgresServer | None = None,
     ) -> None:
         self.folder = folder
+        self._database = database
         self.redis = RedisServer(folder / "redis")
         self.port = free_port()
         self.flower_port = free_port()
@@ -60,7 +64,7 @@ class System:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "SECRET_KEY": "only-for-this-machine-and-this-run",
-            "DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
+            "DATABASE_URL": self._database.url if self._database else f"sqlite:///{self.folder / 'db.sqlite3'}",
             "REDIS_URL": self.redis.url,
             "BADGES_ENABLED": "true",
             "CREDLY_API_BASE_URL": f"{self.credly_url}v1/",
@@ -84,6 +88,8 @@ class System:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.redis.start()
+        if self._database:
+            self._database.start()
         self._start_emulator()
         self.manage("migrate", "--no-input", "-v", "0")
         commands = dict(parse_procfile((PROJECT / "Procfile").read_text()).processes)
@@ -96,12 +102,14 @@ class System:
         return self
 
     def stop(self) -> None:
-        """End everything this system started, all at once and Redis last.  May be repeated."""
+        """End everything this system started, all at once, and Redis and the database last.  May be repeated."""
         for process in self.processes.values():
             if process.running:
                 process.send(signal.SIGTERM)
         for process in self.processes.values():
             process.stop()
+        if self._database:
+            self._database.stop()
         self.redis.stop()
 
     def start_process(self, name: str, command: list[str] | str, **variables: str) -> ChildProcess:
@@ -123,7 +131,14 @@ class System:
         Raises:
             RuntimeError: it failed; the message has what it said.
         """
-        done = subprocess.run(
+        done = self.run_command(*arguments, **variables)
+        if done.returncode:
+            raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr}{done.stdout}")
+        return done.stdout
+
+    def run_command(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command whose exit status says more than whether it failed."""
+        return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
             env={**self.environment, **variables},
@@ -131,9 +146,6 @@ class System:
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr}{done.stdout}")
-        return done.stdout
 
     def status(self) -> dict[str, Any]:
         """What `pipeline_status --json` says."""

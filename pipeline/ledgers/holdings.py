@@ -165,6 +165,15 @@ def renew(claim: Claim) -> bool:
     return False
 
 
+def put_down(claim: Claim) -> None:
+    """The database, not the badge, is at fault that there is no result: uncount that it was taken up.
+
+    The claim stays and runs out by itself: a call may have been made, and its effect must show before the next look.
+    """
+    mine = Badge.objects.filter(pk=claim.badge.pk, claim=claim.token, taken_up__gt=0)
+    mine.update(taken_up=F("taken_up") - 1)
+
+
 def held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Done:
     """Credly holds the badge.  Writes the `awarded` signal, once.  May be repeated."""
     badge = claim.badge

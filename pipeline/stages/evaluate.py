@@ -2,8 +2,10 @@
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils import timezone
 
 from pipeline.bus import catalogue
@@ -28,10 +30,26 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     3. Match each by itself: one that raises is counted against that event alone.
     4. Those of a type nobody subscribed to or that match nothing are `ignored`, those that can't take part are `failed`
        with the reason.
+
+    Raises:
+        OperationalError, InterfaceError: the database, not an event, is at fault; the events stay due.
     """
-    alone = len(events) == 1
-    if alone and not inbox.take_up(events[0]):
+    if len(events) != 1:
+        return _evaluate(events)
+    if not inbox.take_up(events[0]):
         return []
+    try:
+        matching = _evaluate(events)
+    except (OperationalError, InterfaceError):
+        with suppress(DatabaseError, InterfaceError):
+            inbox.put_down(events[0])
+        raise
+    if matching:
+        inbox.put_down(events[0])
+    return matching
+
+
+def _evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     configuration = ruleset.current()
     subscribed = catalogue.badge_event_types()
     matching: list[uuid.UUID] = []
@@ -50,8 +68,6 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
         except Exception as error:  # noqa: BLE001 - one bad event must not hold back its neighbours
             inbox.stumble(event.id, error)
     inbox.finish(ignored, EventStatus.IGNORED)
-    if alone and matching:
-        inbox.put_down(events[0])
     return matching
 
 

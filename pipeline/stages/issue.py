@@ -4,13 +4,14 @@ Calling it twice, late or out of order is harmless: it reads the badge, compares
 inside a transaction, and what is about to be called is in the database before the call goes out.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import assert_never
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils import timezone
 
 from pipeline.configuration import gate, organizations, pace
@@ -30,7 +31,7 @@ from pipeline.credly.records import IssuedBadge, IssueRequest
 from pipeline.ledgers import claims, holdings
 from pipeline.ledgers.holdings import Claim, Done, Step
 from pipeline.models import Badge, CredlyState, Learner
-from pipeline.stages import search
+from pipeline.stages import clock_change, search
 from pipeline.stages.answers import answered, unanswered
 
 LATE_EFFECT = timedelta(seconds=10)
@@ -53,7 +54,7 @@ NAME_LENGTH = 100
 def issue(badge_id: int) -> Done:
     """Take one step towards the badge's standing at Credly.  Returns what follows.  May be repeated.
 
-    1. Leave alone what is not due; hold back what must not be called for now.
+    1. Leave alone what is not due, by a clock that was not just set; hold back what must not be called for now.
     2. Take a turn among the organization's calls, or come back in a moment.
     3. Claim the badge, noting that a call is out; one that killed too many workers is set aside.
     4. Call Credly; refuse what can't be issued without asking, but not without the look-up that a lost answer needs.
@@ -62,6 +63,7 @@ def issue(badge_id: int) -> Done:
     Raises:
         DatabaseError, InterfaceError: the database, not the badge, is at fault; the badge stays due.
     """
+    clock_change.notice()
     badge = holdings.due(badge_id)
     if badge is None or _must_wait(badge):
         return Done()
@@ -84,7 +86,11 @@ def issue(badge_id: int) -> Done:
 def _take_step(client: CredlyClient, claim: Claim) -> Done:
     try:
         return _STEPS[claim.step](client, claim)
-    except (DatabaseError, InterfaceError):
+    except (OperationalError, InterfaceError):
+        with suppress(DatabaseError, InterfaceError):
+            holdings.put_down(claim)
+        raise
+    except DatabaseError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a badge causes must show in its row, and not for ever at once
         return holdings.stumbled(claim, error)

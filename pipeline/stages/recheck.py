@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from pipeline.configuration import gate, organizations, pace
@@ -9,7 +10,7 @@ from pipeline.credly.client import CredlyClient
 from pipeline.credly.outcomes import Confirmed, Failure, Rejected, Throttled, Unauthorized, Unavailable, Unknown
 from pipeline.ledgers import observations
 from pipeline.ledgers.holdings import Done
-from pipeline.models import Badge, BadgeHistory, Discrepancy
+from pipeline.models import Badge, BadgeHistory, Discrepancy, DiscrepancyKind
 from pipeline.stages.answers import answered, unanswered
 from pipeline.stages.compare import DELETED
 from pipeline.stages.observe import SHOWN_WITHIN, Seen, Unsettled, observe
@@ -22,6 +23,9 @@ LONGEST_WAIT = 10.0
 
 FIRST_LOOK_COUNTS = timedelta(days=1)
 """How long a look in vain makes the next one the second."""
+
+LOOKED_UP_WITHIN = timedelta(minutes=10)
+"""A re-check that a repair queued and that is not written down after this was lost on its way; thousands may wait so long."""
 
 FORBIDDEN = 403
 _NOT_SHOWN = f"{observations.NOT_SHOWN} Ask again later."
@@ -54,6 +58,24 @@ def recheck(badge_id: int) -> Done:
     elif isinstance(seen, Throttled | Unavailable | Unknown):
         unanswered(organization, seen)
     return _told(client, badge, seen)
+
+
+def lost_rechecks(limit: int) -> list[int]:
+    """Badges whose re-check, queued by a repair, was lost with its message; at most `limit`.  Each again after as long.
+
+    Those that an operator asks for alone are not among them: who looks for the result sees that there is none.
+    """
+    now = timezone.now()
+    made = BadgeHistory.objects.filter(badge=OuterRef("badge"), what=SOURCE, at__gte=OuterRef("repair_queued_at"))
+    rows = Discrepancy.objects.filter(
+        ~Exists(made),
+        kind=DiscrepancyKind.DIFFERENT,
+        badge__credly_id=F("credly_id"),
+        repair_queued_at__lte=now - LOOKED_UP_WITHIN,
+    )
+    named = dict(rows.values_list("pk", "badge")[:limit])
+    Discrepancy.objects.filter(pk__in=named).update(repair_queued_at=now)
+    return list(named.values())
 
 
 def _was_absent(badge: Badge) -> bool:

@@ -73,6 +73,18 @@ def test_a_server_that_counts_entries_sees_no_gap_when_exactly_the_read_part_is_
     assert gap is None if counts else gap.count is None
 
 
+def test_a_server_whose_memory_is_full_can_be_asked(bus, stream):
+    add(bus, stream, 3)
+    bus.xgroup_create(stream, "lms", "0")
+    give(bus, stream, "lms", 2, acknowledge=True)
+    bus.config_set("maxmemory", 1)
+    try:
+        assert find_gap(TOPIC, "lms") is None
+        assert unread(TOPIC, "lms") == 1
+    finally:
+        bus.config_set("maxmemory", 0)
+
+
 def test_a_group_that_was_given_nothing_yet_has_no_gap(bus, stream):
     add(bus, stream, 4)
     bus.xgroup_create(stream, "lms", "0")

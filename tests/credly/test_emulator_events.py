@@ -1,6 +1,7 @@
 """Events and webhooks of the emulated Credly, with a real receiver."""
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
@@ -11,7 +12,7 @@ from tests.credly.emulated_credly import eventually
 
 
 class Receiver:
-    """A webhook endpoint: gives each delivery the next of its statuses, then 200."""
+    """A webhook endpoint: gives each delivery the next of its statuses, then 200.  For `None` it hangs up."""
 
     def __init__(self):
         self.deliveries = Queue()
@@ -27,6 +28,8 @@ class Receiver:
                     status = 200
                 # Noted before it is answered: the answer lets the next delivery start.
                 receiver.deliveries.put((body, dict(self.headers)))
+                if status is None:
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -137,6 +140,27 @@ def test_anything_but_200_is_tried_again_until_it_is(receiver, emulator, listeni
         (2, status, False),
         (3, 200, True),
     ]
+
+
+def test_an_endpoint_that_hangs_up_is_tried_again(receiver, emulator, listening):
+    emulator.switch(webhook_time_factor=0.0001)
+    receiver.statuses.put(None)
+    listening.issued()
+    ids = {receiver.next()["id"] for _ in range(2)}
+    assert len(ids) == 1
+    log = wait_for_deliveries(emulator, 2)
+    assert [(entry["attempt"], entry["status"], entry["delivered"]) for entry in log] == [
+        (1, None, False),
+        (2, 200, True),
+    ]
+
+
+def test_one_that_does_not_answer_in_time_is_tried_again(emulator):
+    emulator.switch(webhook_time_factor=0.0001, webhook_timeout=0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        emulator.academy(webhook_url=f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        log = wait_for_deliveries(emulator, 2)
+    assert [(entry["attempt"], entry["status"]) for entry in log[:2]] == [(1, None), (2, None)]
 
 
 def test_a_switch_lets_204_count(receiver, emulator, listening):

@@ -6,10 +6,11 @@ What is where, from the bottom up:
 - `fuses`, `points`: named points in the way of an event where a process is killed, told to stop, or paused.
 - `protections`: what keeps each promise, and how to switch it off, for the controls.
 - `pace`: shorter waits, for all tests but those whose subject is the recovery time.
-- `celery_app`, `manage`: the entry points that put these three into a process.  Production never imports this package.
+- `celery_app`, `manage`, `wsgi`: the entry points that put these three into a process.  Production never imports this package.
 - `cluster`: the whole system, each process several times, with a supervisor that restarts what died.
 - `story`: a seeded set of events, and what the brute-force oracle makes of it.
 - `witness`: what is wrong, seen from outside: Credly's ledger, the bus, the inbox.
+- `redis_faults`: what can become of the Redis server.
 - `trial`, `selection`: one fault from arming to judging; which cases `make test` runs.
 - `storm`, `__main__`: random faults for as long as one likes; `python -m tests.faults --kills 1000`.
 

@@ -1,7 +1,8 @@
 """The long run: `python -m tests.faults --kills 1000 --seed 7`, or `make faults`.
 
 Rounds of learners' events on a system whose processes are killed, stopped and paused at random moments and at named points,
-and whose broker forgets.  After each round everything must be as the oracle says.  Ends with status 1 if it is not.
+whose broker forgets, whose Redis server is killed, full, or cut off, and whose Credly answers badly for a while.  After each
+round everything must be as the oracle says.  Ends with status 1 if it is not.
 """
 
 import argparse
@@ -24,11 +25,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 django.setup()
 
 from tests.faults.cluster import LARGE, Cluster  # noqa: E402
+from tests.faults.databases import Postgres, Sqlite  # noqa: E402
 from tests.faults.points import POINTS  # noqa: E402
 from tests.faults.storm import Storm, Tally  # noqa: E402
 from tests.faults.witness import Kind  # noqa: E402
 
 KILLS_PER_ROUND = 50
+DATABASES = {"sqlite": Sqlite, "postgres": Postgres}
 DOCUMENT = Path("docs/faults.md")
 MARK = "<!-- The long run; written by `make faults ARGS=--write-docs`. -->\n"
 
@@ -38,7 +41,7 @@ def main() -> int:
     options = _options()
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     started = time.monotonic()
-    with Cluster(folder, numbers=LARGE, seed=options.seed) as cluster:
+    with Cluster(folder, numbers=LARGE, seed=options.seed, database=DATABASES[options.database]) as cluster:
         storm = Storm(cluster, options.seed)
         _run(storm, options.kills, started + options.minutes * 60)
     table = _table(storm.tally, cluster.restarts, time.monotonic() - started)
@@ -58,12 +61,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=1000, help="how many at least (default: 1000)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="default: a random one, printed")
     parser.add_argument("--minutes", type=float, default=60, help="no new round begins after that many (default: 60)")
+    parser.add_argument("--database", choices=list(DATABASES), default="sqlite", help="default: sqlite")
     parser.add_argument("--write-docs", action="store_true", help=f"put the table into {DOCUMENT}")
     return parser.parse_args()
 
 
 def _command(options: argparse.Namespace) -> str:
-    return f"DEBUG=true .venv/bin/python -m tests.faults --kills {options.kills} --seed {options.seed}"
+    database = "" if options.database == "sqlite" else f" --database {options.database}"
+    return f"DEBUG=true .venv/bin/python -m tests.faults --kills {options.kills} --seed {options.seed}{database}"
 
 
 def _run(storm: Storm, kills: int, until: float) -> None:
@@ -94,6 +99,12 @@ def _rows(tally: Tally, restarts: int, seconds: float) -> Iterator[tuple[str, ob
         f"{sum(tally.at_points.values())}, at {len(tally.at_points)} of {len(POINTS)} points",
     )
     yield "broker's memory wiped", tally.flushes
+    for what, number in sorted(tally.database.items()):
+        yield f"database: {what}", number
+    for what, number in sorted(tally.redis.items()):
+        yield f"Redis: {what}", number
+    for what, number in sorted(tally.credly.items()):
+        yield f"Credly: {what}", number
     yield "struck too often, set aside, and put back by `redrive`", tally.set_aside
     yield "processes started again", restarts
     yield "events", f"{tally.events}, delivered {tally.deliveries} times"

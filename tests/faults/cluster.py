@@ -4,11 +4,10 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -16,17 +15,23 @@ from honcho.environ import parse_procfile
 from redis import Redis
 
 from pipeline.embedded.process import ChildProcess
+from pipeline.embedded.redis import RedisServer
 from pipeline.embedded.system import PROJECT, TOPIC, System
 from pipeline.lms.events import LmsEvent
+from pipeline.management.commands.reconcile import DIFFERENCES_FOUND
 from tests.faults import pace, switchboard
+from tests.faults.clock import Clock
+from tests.faults.databases import Database, Sqlite
 from tests.faults.fuses import Blow, Fuse, arm
 from tests.faults.school import School
 
 GROUP = "credentials_dev"
 SMALL = {"consumer": 1, "worker": 1, "credly": 1, "beat": 1}
-LARGE = {"consumer": 2, "worker": 2, "credly": 2, "beat": 2}
-READY = {"consumer": "reads", "worker": "ready.", "credly": "ready.", "beat": "beat: Starting"}
+LARGE = {"consumer": 2, "worker": 2, "credly": 2, "beat": 2, "web": 1}
+READY = {"consumer": "reads", "worker": "ready.", "credly": "ready.", "beat": "beat: Starting", "web": "Booting worker"}
 PAUSE_SECONDS = pace.CLAIM_SECONDS + 2
+KEEP = ("--appendonly", "yes", "--appendfsync", "always")
+"""What the Redis server has acknowledged survives it, as the bus' must."""
 
 T = TypeVar("T")
 
@@ -40,6 +45,9 @@ class Cluster(System):
         quick: whether waits are short (`pace`).
         seed: of its supervisor's delays, and for whoever draws anything about it.
         allow_duplicates: whether Credly's own net is off.
+        database: makes the database, given the folder.
+        redis_program: the program of the Redis server; the usual one unless given.
+        own_clock: whether its processes go by `clock`, which can be set.
     """
 
     def __init__(
@@ -50,17 +58,24 @@ class Cluster(System):
         quick: bool = True,
         seed: int = 0,
         allow_duplicates: bool = True,
+        database: Callable[[Path], Database] = Sqlite,
+        redis_program: str | None = None,
+        own_clock: bool = False,
     ) -> None:
-        super().__init__(folder, processes=(), lms=False)
+        self.database = database(folder)
+        super().__init__(folder, processes=(), lms=False, database=self.database.server)
         self.seed = seed
         self.draw = random.Random(seed)
         self.restarts = 0
         self.board = folder / "switchboard"
+        self.clock = Clock(folder / "clock")
+        self.redis = RedisServer(folder / "redis", *KEEP, program=redis_program)
         self.bus = Redis.from_url(f"{self.redis.url[:-1]}0")
         self.broker = Redis.from_url(f"{self.redis.url[:-1]}1")
         self.school = School(self, allow_duplicates=allow_duplicates)
         self._numbers = dict(numbers)
         self._quick = quick
+        self._own_clock = own_clock
         self._supervised: dict[str, ChildProcess] = {}
         self._dismissed: dict[str, ChildProcess] = {}
         self._fuses: list[Fuse] = []
@@ -74,6 +89,7 @@ class Cluster(System):
         """The environment of every process."""
         return {
             **super().environment,
+            "DATABASE_URL": self.database.url,
             "EVENT_BUS_REDIS_CONNECTION_URL": f"{self.redis.url[:-1]}0",
             "CELERY_BROKER_URL": f"{self.redis.url[:-1]}1",
             "TMPDIR": str(self.folder),  # who is killed leaves files there
@@ -81,6 +97,7 @@ class Cluster(System):
             "CREDLY_CONCURRENCY": "4",
             switchboard.VARIABLE: str(self.board),
             pace.VARIABLE: pace.QUICK if self._quick else "as in production",
+            **(self.clock.environment if self._own_clock else {}),
         }
 
     def start(self) -> Self:
@@ -95,6 +112,12 @@ class Cluster(System):
         self.school.open()
         self.wait(lambda: set(self.ready()) == set(self._supervised))
         return self
+
+    def start_process(self, name: str, command: list[str] | str, **variables: str) -> ChildProcess:
+        """As `System` does; but Credly's clock is its own."""
+        if name == "emulator":
+            variables["LD_PRELOAD"] = ""
+        return super().start_process(name, command, **variables)
 
     def stop(self) -> None:
         """End everything at once: nobody waits for what it might hand back.  May be repeated."""
@@ -158,27 +181,47 @@ class Cluster(System):
         return []
 
     def waiting(self) -> list[str]:
-        """What waits at any stage, read from the database and the bus alone.
+        """What waits at any stage, read from the database, the bus and, of webhooks that it will post again, from Credly.
 
         In the order of an event's way, and round once more for our own signals, which come back as events: what moves on
         while we look is then seen at a later stage, and never at none.
         """
         received = "SELECT COUNT(*) FROM pipeline_event WHERE status = 'received'"
+        undelivered = self.credly("GET", "webhooks?event_type=none")["waiting"]
         queries = {
+            "webhook(s) waiting": "SELECT COUNT(*) FROM pipeline_webhook WHERE state = 'waiting'",
             "event(s) received": received,
             "badge(s) due": "SELECT COUNT(*) FROM pipeline_badge WHERE due_at IS NOT NULL",
             "signal(s) pending": "SELECT COUNT(*) FROM pipeline_signal WHERE state = 'pending'",
         }
         unread = self._unread()
         counts = {what: self.query(sql)[0][0] for what, sql in queries.items()}
+        counts["webhook(s) undelivered"] = undelivered
         counts["message(s) unread"] = max(unread, self._unread())
         counts["event(s) received"] = max(counts["event(s) received"], self.query(received)[0][0])
         return [f"{number} {what}" for what, number in counts.items() if number]
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Rows of the database, which is opened for reading only."""
-        with closing(sqlite3.connect(f"file:{self.folder / 'db.sqlite3'}?mode=ro", uri=True, timeout=20)) as database:
-            return database.execute(sql, values).fetchall()
+        return self.database.query(sql, values)
+
+    def receive_webhooks(self, organization: str) -> None:
+        """Have Credly post an organization's webhooks to our `web` process, and again soon what got no 200."""
+        self.credly("PATCH", "switches", {"webhook_time_factor": 0.01})
+        url = f"http://127.0.0.1:{self.port}/badges/credly/webhook/"
+        self.credly("PATCH", f"organizations/{organization}", {"webhook_url": url})
+
+    def reconcile(self, organization: str) -> list[dict[str, Any]]:
+        """What our own comparison of an organization's badges with Credly finds to differ.
+
+        Raises:
+            RuntimeError: it could not be made; the message has what it said.
+        """
+        done = self.run_command("reconcile", "--organization_id", organization, "--json")
+        if done.returncode not in (0, DIFFERENCES_FOUND):
+            raise RuntimeError(f"manage.py reconcile failed:\n{done.stderr}{done.stdout}")
+        [report] = json.loads(done.stdout)["organizations"]
+        return list(report["discrepancies"])
 
     def play(self, events: Sequence[LmsEvent]) -> None:
         """Have the LMS publish events."""
@@ -258,16 +301,26 @@ class Cluster(System):
             return READY[name.partition(".")[0]].encode() in log.read(20_000)
 
     def _unread(self) -> int:
-        groups: list[dict[str, Any]] = self.bus.xinfo_groups(TOPIC)
-        own = next(group for group in groups if group["name"] == GROUP.encode())
+        groups: list[dict[str, Any]] = self.bus.xinfo_groups(TOPIC) if self.bus.exists(TOPIC) else []
+        own = next((group for group in groups if group["name"] == GROUP.encode()), None)
+        if own is None:  # the server came back empty; whoever reads makes the group again
+            return 1
         last: Any = self.bus.xinfo_stream(TOPIC)["last-generated-id"]
         return int(own["pending"]) + int(own["last-delivered-id"] != last)
 
 
+_ENTRIES = {
+    "python manage.py": "python -m tests.faults.manage",
+    "celery -A pipeline": "celery -A tests.faults.celery_app",
+    "gunicorn pipeline.wsgi": "gunicorn tests.faults.wsgi",
+}
+"""What a process is started by in the Procfile, and here."""
+
+
 def _with_points(command: str) -> str:
-    return command.replace("python manage.py", "python -m tests.faults.manage").replace(
-        "celery -A pipeline", "celery -A tests.faults.celery_app"
-    )
+    for original, broken in _ENTRIES.items():
+        command = command.replace(original, broken)
+    return command
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

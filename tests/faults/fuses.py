@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.faults import switchboard
+from tests.faults.databases import cut_own_connection
 
 LINGER_SECONDS = 1.0
 """How long a process stays at the point after SIGTERM, so that it is told to stop while it has the work in hand."""
@@ -27,6 +28,7 @@ class Blow(enum.Enum):
     KILL_CHILD = "SIGKILL of the child"  # of a worker, the one process that has the work in hand
     STOP = "SIGTERM"
     PAUSE = "SIGSTOP"  # the test continues it later
+    CUT = "connection cut"  # the one to the database that the work is done over
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def _strike(blow: Blow) -> None:
             time.sleep(LINGER_SECONDS)
         case Blow.PAUSE:
             os.killpg(0, signal.SIGSTOP)
+        case Blow.CUT:
+            cut_own_connection()
 
 
 def _file(folder: Path, point: str) -> Path:

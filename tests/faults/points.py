@@ -15,11 +15,12 @@ class Point:
 
     Attributes:
         name: for people, and for the command line.
-        process: whose code it is: `consumer`, `worker` or `credly`.
+        process: whose code it is: `consumer`, `worker`, `credly` or `web`.
         place: module and dotted attribute, as `module:attribute`.
         after: whether it is reached when the function returned, and not when it is called.
         method: of an HTTP connection's function: only calls with this method count.
         revokes: whether it is reached only when a badge is revoked.
+        observes: whether it is reached only when Credly tells of its own accord what became of a badge.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Point:
     after: bool = False
     method: str | None = None
     revokes: bool = False
+    observes: bool = False
 
 
 POINTS = {
@@ -68,6 +70,14 @@ POINTS = {
             "pipeline.ledgers.holdings:next_cycle",
             revokes=True,
         ),
+        Point("webhook read, not stored", "web", "pipeline.ledgers.webhooks:receive", observes=True),
+        Point("webhook stored, not nudged", "web", "pipeline.ledgers.webhooks:receive", after=True, observes=True),
+        Point(
+            "webhook verified, not obeyed", "credly", "pipeline.ledgers.webhooks:verified", after=True, observes=True
+        ),
+        Point("loss seen at Credly, not recorded", "credly", "pipeline.ledgers.observations:gone", observes=True),
+        Point("webhook obeyed, not ended", "credly", "pipeline.ledgers.webhooks:end", observes=True),
+        Point("webhook ended, signal not handed over", "credly", "pipeline.stages:webhook", after=True, observes=True),
     )
 }
 """By name, in the order in which an event meets them."""

@@ -5,18 +5,25 @@ A protection is switched off and on again while the processes run: it is off whi
 """
 
 import functools
+import sys
+import threading
+import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import Any
 
+from celery.beat import Scheduler
 from django.db import transaction
 from django.db.models import Q
+from django.http import HttpResponse
 from django.utils import timezone
 
-from pipeline.credly.outcomes import Confirmed
+from pipeline.credly.outcomes import Confirmed, Unknown
+from pipeline.credly.records import CredlyEvent
+from pipeline.ledgers.holdings import Step
 from pipeline.models import Badge, Event, Signal
 from pipeline.stages.housekeeping import Due
 from tests.faults import switchboard
@@ -69,6 +76,37 @@ def _mark_first(_: Original, signal_id: int) -> list[int]:
     return following
 
 
+def _give_up(_: Original, signal: Signal, token: uuid.UUID, reason: str) -> None:
+    import_module("pipeline.ledgers.outbox").sent(signal, token, ["it was not told"])
+    Signal.objects.filter(pk=signal.pk).update(error=reason)
+
+
+def _tick_as_celery_does(_: Original, scheduler: Any, *arguments: Any, **named: Any) -> float:
+    seconds: float = Scheduler.tick(scheduler, *arguments, **named)
+    return seconds
+
+
+def _believe(original: Original, client: Any, claim: Any, failure: Any, **named: Any) -> Any:
+    if isinstance(failure, Unknown) and claim.step is Step.REVOKE:
+        return import_module("pipeline.stages.issue")._withdrawn(claim, "said to be done")
+    return original(client, claim, failure, **named)
+
+
+def _answer_first(original: Original, pointer: Any) -> HttpResponse:
+    threading.Timer(0.5, original, [pointer]).start()
+    return HttpResponse()
+
+
+def _obey_what_was_posted(original: Original, client: Any, claim: Any, event: CredlyEvent) -> Any:
+    return original(client, claim, replace(event, event_type=claim.webhook.event_type))
+
+
+def _but_not_for_an_error(original: Original, work: Any) -> None:
+    """For what is called by the handler of an error, and elsewhere too."""
+    if sys.exc_info()[1] is None:
+        original(work)
+
+
 PROTECTIONS = {
     protection.name: protection
     for protection in (
@@ -96,6 +134,37 @@ PROTECTIONS = {
         ),
         Protection("a signal is written with the fact it tells", "pipeline.ledgers.outbox:write", _publish_from_memory),
         Protection("a signal is marked after it was published", "pipeline.stages:emit", _mark_first),
+        Protection("waits begin anew when the clock was set", "pipeline.stages.clock_change:notice", lambda _: None),
+        Protection(
+            "beat goes on when the clock was set back", "pipeline.beat:SteadyScheduler.tick", _tick_as_celery_does
+        ),
+        Protection("what the bus did not take is published later", "pipeline.ledgers.outbox:postpone", _give_up),
+        Protection(
+            "a group that is gone is made again",
+            "pipeline.bus.streams:StreamReader.ensure_group",
+            lambda *_: time.sleep(0.5),  # the reader asks at once again
+        ),
+        Protection(
+            "the database's faults are not counted against an event",
+            "pipeline.ledgers.inbox:put_down",
+            _but_not_for_an_error,
+        ),
+        Protection(
+            "the database's faults are not counted against a badge",
+            "pipeline.ledgers.holdings:put_down",
+            _but_not_for_an_error,
+        ),
+        Protection("what was trimmed is looked for", "pipeline.bus.streams:find_gap", lambda *_: None),
+        Protection("an answer that proves nothing is not believed", "pipeline.stages.issue:_not_done", _believe),
+        Protection("Credly is left alone for as long as it asks", "pipeline.credly.verdict:_seconds", lambda *_: None),
+        Protection("no call passes a closed gate", "pipeline.configuration.gate:closed_until", lambda *_: None),
+        Protection("a webhook is stored before it is answered", "pipeline.web.webhooks:_store", _answer_first),
+        Protection(
+            "what Credly does not show is looked for twice",
+            "pipeline.stages.webhook:observe",
+            lambda observe, *arguments, **named: observe(*arguments, **named | {"is_absence_certain": True}),
+        ),
+        Protection("Credly tells what a webhook is about", "pipeline.stages.webhook:_obey", _obey_what_was_posted),
     )
 }
 """By name."""

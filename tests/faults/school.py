@@ -27,8 +27,10 @@ class School:
     system: System
     allow_duplicates: bool = True
     organization: str = field(default_factory=lambda: str(uuid.uuid4()))
+    key: str = field(default_factory=lambda: f"key-{uuid.uuid4()}")
     templates: dict[str, rules.Template] = field(default_factory=dict)
     """By uuid, as the oracle wants them."""
+    _rows: list[dict[str, Any]] = field(default_factory=list)
 
     def course(self, letter: str) -> str:
         """The key of a course."""
@@ -36,15 +38,13 @@ class School:
 
     def open(self) -> None:
         """Make all at Credly, and import it here."""
-        key = f"key-{uuid.uuid4()}"
         self.system.credly("POST", "organizations", {"id": self.organization, "name": "School"})
-        self.system.credly("POST", "tokens", {"organization": self.organization, "token": key})
-        rows = []
+        self.system.credly("POST", "tokens", {"organization": self.organization, "token": self.key})
         for number, (requirements, penalties) in enumerate(self._configurations(), start=1):
             template = {"id": str(uuid.uuid4()), "organization": self.organization, "name": f"Badge {number}"}
             self.system.credly("POST", "templates", {**template, "allow_duplicate_badges": self.allow_duplicates})
             self.templates[template["id"]] = _for_the_oracle(number, requirements, penalties)
-            rows.append(
+            self._rows.append(
                 {
                     "uuid": template["id"],
                     "organization": self.organization,
@@ -55,9 +55,13 @@ class School:
                     "penalties": penalties,
                 }
             )
-        organization = {"uuid": self.organization, "name": "School", "api_key": key}
+        self.configure()
+
+    def configure(self) -> None:
+        """Import all here, with the key as it is now.  May be repeated."""
+        organization = {"uuid": self.organization, "name": "School", "api_key": self.key}
         file = self.system.folder / f"badges-{self.organization}.yaml"
-        file.write_text(yaml.safe_dump({"version": 1, "organizations": [organization], "templates": rows}))
+        file.write_text(yaml.safe_dump({"version": 1, "organizations": [organization], "templates": self._rows}))
         self.system.manage("import_badges", str(file))
 
     def _configurations(self) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:

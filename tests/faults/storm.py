@@ -5,18 +5,39 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pipeline.lms.events import LmsEvent
 from tests.faults.cluster import Cluster
+from tests.faults.databases import Postgres
 from tests.faults.fuses import Blow, Fuse
 from tests.faults.points import POINTS
+from tests.faults.redis_faults import away, cut, full, insist
 from tests.faults.story import START, Story
 from tests.faults.witness import Violation, refused_rows, signals, violations
 
 KILLS = (Blow.KILL, Blow.KILL, Blow.KILL_CHILD, Blow.STOP)
 """SIGKILL as often as the rest together."""
+
+DATABASE_FAULTS: dict[str, Callable[[Postgres], object]] = {
+    "server killed": Postgres.crash,
+    "server restarted": Postgres.restart,
+    "connections cut": lambda database: database.cut(in_transaction=False),
+    "transactions cut": Postgres.cut,
+}
+DATABASE_CHANCE = 0.06
+"""How often it is the database server that is struck, where there is one."""
+
+REDIS_FAULTS: dict[str, Callable[[Cluster], AbstractContextManager[object]]] = {
+    "killed": away,
+    "full": full,
+    "connections cut": lambda cluster: nullcontext(cut(cluster)),
+}
+
+CREDLY_FAULTS = ("401", "429-bare", "503", "200-html", "reset-before", "reset-after-success", "slow-drip", "cut-json")
+"""Answers that are no reason to give anything up."""
 
 WORKER, CREDLY = "worker", "credly"
 NOON = START + timedelta(hours=6)
@@ -32,6 +53,12 @@ class Tally:
     """How often each kind of process met each signal."""
     at_points: Counter[str] = field(default_factory=Counter)
     flushes: int = 0
+    database: Counter[str] = field(default_factory=Counter)
+    """How often what befell the database server."""
+    redis: Counter[str] = field(default_factory=Counter)
+    """How often what befell the Redis server."""
+    credly: Counter[str] = field(default_factory=Counter)
+    """How often Credly answered so for some calls."""
     set_aside: int = 0
     """Rows that were struck so often that they were taken for poison; each went on by `redrive`."""
     events: int = 0
@@ -44,8 +71,8 @@ class Tally:
 
     @property
     def kills(self) -> int:
-        """All but the pauses."""
-        return sum(number for (_, signal), number in self.struck.items() if signal != Blow.PAUSE.value)
+        """What ended a process."""
+        return sum(number for (_, signal), number in self.struck.items() if Blow(signal) in KILLS)
 
 
 class Storm:
@@ -63,6 +90,7 @@ class Storm:
         self._draw = random.Random(seed)
         self._rounds = 0
         self._fuses: list[Fuse] = []
+        cluster.receive_webhooks(cluster.school.organization)
 
     def round(self, kills: int, learners: int = 30, tell: Callable[[], None] = lambda: None) -> list[Violation]:
         """Play a story while that many processes are killed; then wait, judge, and return what is violated.
@@ -89,10 +117,11 @@ class Storm:
     def _play(self, delivery: Sequence[LmsEvent]) -> None:
         third = len(delivery) // 3 + 1
         for start in range(0, len(delivery), third):
-            self._cluster.play(delivery[start : start + third])
+            insist(self._cluster, delivery[start : start + third])
 
     def _judge(self, story: Story, deliveries: int) -> list[Violation]:
         calmed_at = time.monotonic()
+        self._cluster.credly("DELETE", "faults")
         self._cluster.settle(180)
         self._count_blown()
         self._fuses.clear()
@@ -119,17 +148,40 @@ class Storm:
         return len(failed)
 
     def _strike(self) -> None:
-        """One random fault: at a named point, or of a random process at this moment, or of the broker's memory."""
+        """One random fault: at a named point, or of a random process at this moment, or of what they all need."""
         chance = self._draw.random()
-        if chance < 0.35:
+        if isinstance(self._cluster.database, Postgres) and self._draw.random() < DATABASE_CHANCE:
+            self._break(self._cluster.database)
+        elif chance < 0.35:
             self._arm_a_fuse()
         elif chance < 0.42:
             self._cluster.forget_messages()
             self.tally.flushes += 1
         elif chance < 0.50:
             self._hit(Blow.PAUSE, [name for name in self._cluster.ready() if not name.startswith(CREDLY)])
+        elif chance < 0.59:
+            self._break_redis()
+        elif chance < 0.64:
+            self._spoil_answers()
         else:
             self._hit(self._draw.choice(KILLS), self._cluster.ready())
+
+    def _break(self, database: Postgres) -> None:
+        what = self._draw.choice(list(DATABASE_FAULTS))
+        DATABASE_FAULTS[what](database)
+        self.tally.database[what] += 1
+
+    def _break_redis(self) -> None:
+        what = self._draw.choice(list(REDIS_FAULTS))
+        with REDIS_FAULTS[what](self._cluster):
+            self._pass(self._draw.uniform(0, 3))
+        self.tally.redis[what] += 1
+
+    def _spoil_answers(self) -> None:
+        """Credly answers badly, whatever it is asked next, for some calls."""
+        what = self._draw.choice(CREDLY_FAULTS)
+        self._cluster.credly("POST", "faults", {"preset": what, "times": self._draw.randint(1, 6)})
+        self.tally.credly[what] += 1
 
     def _hit(self, blow: Blow, names: list[str]) -> None:
         if not names:
@@ -143,7 +195,8 @@ class Storm:
 
     def _arm_a_fuse(self) -> None:
         point = POINTS[self._draw.choice(list(POINTS))]
-        blow = self._draw.choice((*KILLS, Blow.PAUSE))
+        cut = [Blow.CUT] if isinstance(self._cluster.database, Postgres) else []
+        blow = self._draw.choice((*KILLS, Blow.PAUSE, *cut))
         if blow is Blow.PAUSE and point.name == ONLY_CREDLY_CAN_TELL:
             blow = Blow.KILL
         if blow is Blow.KILL_CHILD and point.process != WORKER:

@@ -34,6 +34,8 @@ class Story:
         self._made = count(1)
         self.learners = [_learner(next(_numbers)) for _ in range(learners)]
         self.events: list[LmsEvent] = []
+        self.taken_back: set[tuple[str, str]] = set()
+        """Template and learner of the badges that somebody revoked at Credly: no event gives them back."""
         for learner in self.learners:
             self.add(self._of(learner, self._draw.randint(min(1, events_each), events_each)))
 
@@ -63,7 +65,7 @@ class Story:
             for template, configuration in self.school.templates.items()
             for learner in self.learners
             if oracle.earned(configuration, self._for_oracle(learner)) is not None
-        }
+        } - self.taken_back
 
     def matching(self) -> set[UUID]:
         """The events that mean something to some template."""

@@ -16,7 +16,9 @@ from tests.faults.selection import sample
 from tests.faults.trial import CASES_OF_OTHERS, assert_nothing_violated, strike_at
 
 NUMBERS = {**SMALL, "credly": 2}
-ISSUING = [point.name for point in POINTS.values() if point.process == "credly" and not point.revokes]
+ISSUING = [
+    point.name for point in POINTS.values() if point.process == "credly" and not (point.revokes or point.observes)
+]
 ONLY_CREDLY_CAN_TELL = ("claimed, not sent", Blow.PAUSE)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong, seen from outside: Credly's ledger and feed, the stream itself, and the inbox."""
+"""What is wrong, seen from outside: Credly's ledger and feed, the stream itself, and the inbox; and by our own `reconcile`."""
 
 import enum
 from collections import defaultdict
@@ -28,6 +28,9 @@ class Kind(enum.Enum):
     LOST = "lost"  # an event, an effect or a signal that should be there
     DUPLICATE = "duplicate"  # an effect that happened twice
     FALSE = "false"  # what should not be so
+
+
+_BY_DISCREPANCY = {"missing": Kind.LOST, "extra": Kind.DUPLICATE, "different": Kind.FALSE}
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def violations(cluster: Cluster, story: Story) -> list[Violation]:
         _never_two_at_once,
         _signals,
         _refused_rows,
+        _reconciliation,
     ]
     return [line for check in checks for line in check(cluster, story)]
 
@@ -76,6 +80,16 @@ def refused_rows(cluster: Cluster) -> dict[str, str]:
         for table, column in (("event", "status"), ("badge", "credly_state"), ("signal", "state"))
         for identity, error in cluster.query(f"SELECT id, error FROM pipeline_{table} WHERE {column} = 'failed'")
     }
+
+
+def live_badges(cluster: Cluster, story: Story) -> list[dict[str, Any]]:
+    """The badges that learners of a story hold at Credly now, as its ledger has them."""
+    return [badge for badge in _ledger(cluster, story) if badge["state"] in LIVE]
+
+
+def live_holders(cluster: Cluster, story: Story) -> set[Holder]:
+    """Who holds a badge at Credly now, of the learners of a story."""
+    return {(badge["template"], badge["issuer_earner_id"]) for badge in live_badges(cluster, story)}
 
 
 def _work_left(cluster: Cluster, _: Story) -> Iterator[Violation]:
@@ -191,6 +205,15 @@ def _refused_rows(cluster: Cluster, _: Story) -> Iterator[Violation]:
     """None of these faults is a reason to give anything up."""
     for row, error in refused_rows(cluster).items():
         yield Violation(Kind.LOST, f"{row} failed: {error or 'without a reason'}")
+
+
+def _reconciliation(cluster: Cluster, story: Story) -> Iterator[Violation]:
+    """A second opinion: our own comparison with Credly finds no difference."""
+    users = {learner.id for learner in story.learners}
+    for found in cluster.reconcile(story.school.organization):
+        if found["learner"] in users:
+            words = f"reconcile: {found['kind']}, learner {found['learner']}: {found['detail']}"
+            yield Violation(_BY_DISCREPANCY[found["kind"]], words)
 
 
 def _ledger(cluster: Cluster, story: Story) -> list[dict[str, Any]]:

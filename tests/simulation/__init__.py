@@ -17,8 +17,9 @@ What goes wrong (a seed draws how often each):
             after the bus took the signal; messages that can't be read
   Credly    no connection, 429, 401 for a while, 5xx and resets before and after the effect, half an answer, a body that drips,
             an answer that a sleeping process hears minutes later, an effect 10 s after the caller gave up; templates whose
-            duplicates Credly refuses and such whose duplicates it allows; learners who accept
-  time      a wall clock that is set back
+            duplicates Credly refuses and such whose duplicates it allows; learners who accept; outages of up to 20 minutes,
+            with a circuit that opens after three failures, as few learners are too few for fifty
+  time      a wall clock that is corrected, or goes up to a day ahead until it is set back
 
 What must hold.  At every step: no learner holds two live badges of one template at Credly; a signal is written for a fact
 only.  In the end, when all went well for a while: every event ended as the rules say, progress and standing equal the
@@ -27,5 +28,6 @@ in order, and nothing waits.  `test_controls.py` takes the protections away one 
 
 Not modelled: statements of two transactions interleaved inside one another (see `scheduler.py`), a database that loses what
 it committed, a process that sleeps for most of a claim's 40 s between renewing the claim and sending its call (Credly has no
-fence against that), webhooks, changes of configuration, operators.
+fence against that), a process that sleeps between reading the clock and writing what it read while the clock is set,
+webhooks, changes of configuration, operators.
 """

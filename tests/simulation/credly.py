@@ -59,6 +59,10 @@ NO_USE = (
     Fate("429", effect=None, status=429),
     Fate("500 without effect", effect=None, status=500),
 )
+AWAY = (
+    Fate("away", effect=None, heard=3.0, error=requests.ConnectTimeout),
+    Fate("503", effect=None, status=503),
+)
 SLOW = (
     Fate("slow", effect=8.0, heard=9.9),
     Fate("drips", heard=LONGEST_CALL),
@@ -95,6 +99,7 @@ class Credly:
         plant(self.ledger, seed)
         self.fault_rate = 0.0
         self.key_dead = False
+        self.away_until = 0.0
         self.learners_accept = scheduler.random.random() < 0.3
         self._session = requests.Session()
         self._session.trust_env = False
@@ -180,6 +185,8 @@ class Line(BaseAdapter):
 
     def _fate(self, method: str) -> Fate:
         chance = self._scheduler.random
+        if self._scheduler.now < self._credly.away_until:
+            return chance.choice(AWAY)
         if chance.random() >= self._credly.fault_rate:
             return chance.choice(GOOD)
         fate = chance.choice(BAD[method])

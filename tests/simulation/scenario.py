@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from pipeline.bus.codec import encode
+from pipeline.configuration.gate import MOST_FAILURES
 from pipeline.lms.events import LmsEvent, LmsLearner, passing_event
 from tests.simulation import school
 from tests.simulation.bus import Published
@@ -30,6 +31,8 @@ RATES = {
     "key": (0.0, 0.0, 0.005),
     "stall": (0.0, 0.0, 0.06),
     "clock": (0.0, 0.0, 0.01),
+    "clock goes wrong": (0.0, 0.0, 0.005),
+    "outage": (0.0, 0.0, 0.002),
     "tick": (0.02, 0.05, 0.15),
 }
 
@@ -46,6 +49,8 @@ class Scenario:
     storm: int
     """Steps until all goes well again."""
     workers: int
+    failures: int
+    """In a row that open the circuit: as many as here are met, or as in production."""
 
 
 def draw(chance: random.Random) -> Scenario:
@@ -62,6 +67,7 @@ def draw(chance: random.Random) -> Scenario:
         rates={name: chance.choice(rates) for name, rates in RATES.items()},
         storm=chance.randint(50, 400),
         workers=chance.choice((1, 2, 3, 3, 5)),
+        failures=chance.choice((3, MOST_FAILURES)),
     )
 
 

@@ -33,6 +33,9 @@ MOST_QUERIES = 14
 _WRITES_SIGNAL = 'INSERT OR IGNORE INTO "pipeline_signal"'
 
 
+CALLING = ("before GET", "before POST", "before PUT", "the answer to")
+"""How the points begin where a call is out, or about to go."""
+
 MOST_DEATHS = 2
 """Workers that may die of the same work: what kills more counts as poison and is set aside, which is tested elsewhere."""
 
@@ -64,7 +67,7 @@ class Worker:
 class Scheduler:
     """Runs workers one at a time, decides by its `random` alone, and keeps the time.
 
-    `now` is the true time in seconds; `wall` is what the pipeline sees, which corrections may set back.
+    `now` is the true time in seconds, which nobody can set; `wall` is what the pipeline sees, `ahead` of it or behind.
     """
 
     def __init__(self, chance: random.Random, trace: list[str] | None) -> None:
@@ -75,7 +78,7 @@ class Scheduler:
         self.trace = trace
         self._deaths: Counter[str] = Counter()
         self.wrote_signal = False
-        self._set_back = 0.0
+        self.ahead = 0.0
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._hub = getcurrent()
@@ -83,12 +86,12 @@ class Scheduler:
         self._last: Worker | None = None
 
     def wall(self) -> datetime:
-        return START + timedelta(seconds=self.now - self._set_back)
+        return START + timedelta(seconds=self.now + self.ahead)
 
-    def set_back(self, seconds: float) -> None:
-        """The wall clock is corrected."""
-        self._set_back += seconds
-        self.note("clock", f"set back by {seconds:.1f} s")
+    def set_clock(self, ahead: float) -> None:
+        """The wall clock is set, to be so many seconds ahead of the true time."""
+        self.note("clock", f"set by {ahead - self.ahead:+.1f} s")
+        self.ahead = ahead
 
     def note(self, what: str, line: str = "") -> None:
         """Count something that happened and, if anyone looks, write it down."""
@@ -194,6 +197,11 @@ class Scheduler:
     def pressing(self) -> list[Worker]:
         """Workers for which the clock waits."""
         return [worker for worker in self.awake if worker.goes_on_by <= self.now]
+
+    @property
+    def nobody_has_read_the_clock(self) -> bool:
+        """Whether nobody is about to write a time that was read before: those there are have calls out to Credly."""
+        return all(worker.at.startswith(CALLING) for worker in self.workers)
 
     def next_moment(self) -> float | None:
         """When a sleeper wakes or something happens; None if nothing will."""

@@ -18,9 +18,11 @@ import tasks.issue
 import tasks.persist
 from pipeline import nudges
 from pipeline.bus import producer
-from pipeline.configuration import organizations
+from pipeline.clock import ClockWatch
+from pipeline.configuration import gate, organizations
 from pipeline.ledgers import claims
 from pipeline.models import Badge, Event, EventStatus, Signal
+from pipeline.stages import clock_change
 from pipeline.stages.consume import InboxConsumer
 from tests.simulation import promises, scenario, school
 from tests.simulation.bus import TOPIC, Broker, Bus, Message, Reader
@@ -39,6 +41,12 @@ ANYTHING_DUE = " UNION ALL ".join(
 MOST_STEPS = 6000
 LONGEST = 6 * 3600.0
 """Seconds of simulated time after which something that still waits counts as stuck: backoff alone ends within ten minutes."""
+
+WRONG_BY = (60.0, 600.0, 3600.0, 86_400.0)
+"""Seconds by which the wall clock goes ahead, until it is set back to the true time."""
+
+OUTAGE_SECONDS = (60.0, 1200.0)
+"""Long enough for the circuit to open, and to fail probes."""
 
 TASKS = {
     "evaluate": tasks.evaluate.evaluate,
@@ -88,6 +96,8 @@ class Simulation:
         self._consumers = {
             name: InboxConsumer(TOPIC, "group", consumer_name=name) for name in ("consumer1", "consumer2")
         }
+        self._watch = ClockWatch()
+        self._watch.noted(self._scheduler.ahead)
         self._housekeeping = housekeeping
         self._next_housekeeping = 0.0
         self._signals_seen = 0
@@ -114,6 +124,9 @@ class Simulation:
             (nudges, "_publish", self._broker.publish),
             (producer, "publish", self._bus.publish),
             (organizations, "_client", self._credly.client),
+            (clock_change, "ahead", lambda: self._scheduler.ahead),
+            (clock_change, "_watch", self._watch),
+            (gate, "MOST_FAILURES", self._scenario.failures),
         )
         with ExitStack() as stack:
             for place, name, part in replaced:
@@ -157,7 +170,7 @@ class Simulation:
             partial(self._consume, name) for name in self._consumers if name not in busy and self._bus.readable(name)
         ]
         if self._housekeeping and self._scheduler.now >= self._next_housekeeping:
-            if self._anything_due():
+            if self._anything_due() or self._watch.moved(self._scheduler.ahead):
                 jobs.append(self._keep_house)
             else:
                 self._next_housekeeping = self._scheduler.now + 1
@@ -205,7 +218,12 @@ class Simulation:
             self._scheduler.note("broker wiped", f"{len(self._broker.waiting)} messages")
             self._broker.wipe()
         elif self._happens("clock"):
-            self._scheduler.set_back(self._chance.uniform(0, 2))
+            self._scheduler.set_clock(self._scheduler.ahead - self._chance.uniform(0, 2))
+        elif self._scheduler.nobody_has_read_the_clock and self._happens("clock goes wrong"):
+            self._scheduler.set_clock(self._chance.choice(WRONG_BY) if self._scheduler.ahead <= 0 else 0.0)
+        elif self._happens("outage"):
+            self._credly.away_until = self._scheduler.now + self._chance.uniform(*OUTAGE_SECONDS)
+            self._scheduler.note("outage")
         elif self._happens("key"):
             self._credly.key_dead = not self._credly.key_dead
             self._scheduler.note("key", "dead" if self._credly.key_dead else "works")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -11,9 +11,11 @@ from unittest.mock import patch
 from django.utils import timezone
 
 from pipeline import rules
+from pipeline.configuration import gate
 from pipeline.ledgers import claims, holdings, outbox
 from pipeline.ledgers.holdings import Claim, Step
-from pipeline.models import CredlyState, Signal, Standing
+from pipeline.models import Badge, CredlyState, Organization, Signal, Standing
+from pipeline.stages import clock_change
 from pipeline.stages.consume import BATCH, InboxConsumer
 from tests.simulation.credly import Broken
 from tests.simulation.scenario import RATES
@@ -67,8 +69,13 @@ def always_won(row: Any, **seen_and_set: tuple[Any, Any]) -> Any:
 
 
 def test_without_renewal_a_worker_that_slept_issues_under_a_claim_that_ran_out(database):
-    sleepy = QUIET | {"credly": 0.7, "repeat": 0.6}
-    assert "two live badges" in broken_without(patch.object(holdings, "renew", lambda claim: True), rates=sleepy)
+    sleepy = QUIET | {"credly": 0.85, "repeat": 0.8}
+    assert "two live badges" in broken_without(patch.object(holdings, "renew", never_ends), rates=sleepy)
+
+
+def never_ends(claim: Claim) -> bool:
+    """`holdings.renew` without a look at the claim itself."""
+    return Badge.objects.filter(pk=claim.badge.pk, standing=claim.badge.standing).exists()
 
 
 def test_without_the_wait_for_late_effects_the_look_up_comes_too_soon(database):
@@ -126,3 +133,27 @@ def test_without_their_turn_signals_of_one_badge_overtake_each_other(database):
     assert broken_without(patch.object(outbox, "_pending_of_same", lambda signal: Signal.objects.none())).startswith(
         "order of what was told"
     )
+
+
+WAITS_FOR_EVER = ("stuck", "no end")
+
+
+def test_where_nobody_notices_that_the_clock_was_set_back_work_waits_for_the_old_time(database):
+    often = QUIET | {"clock goes wrong": 0.1, "credly": 0.7}
+    unnoticed = patch.object(clock_change, "notice", lambda: None)
+    assert broken_without(unnoticed, rates=often).startswith(WAITS_FOR_EVER)
+
+
+def test_without_its_probes_a_circuit_stays_open_after_the_outage(database):
+    never = patch.object(gate, "closed_until", never_probes)
+    assert broken_without(never, rates=QUIET | {"outage": 0.05}).startswith(WAITS_FOR_EVER)
+
+
+def test_without_its_probes_a_key_that_was_refused_once_is_never_tried_again(database):
+    never = patch.object(gate, "closed_until", never_probes)
+    assert broken_without(never, rates=QUIET | {"key": 0.05}).startswith(WAITS_FOR_EVER)
+
+
+def never_probes(organization: Organization) -> datetime | None:
+    """`gate.closed_until` of a gate that nothing opens."""
+    return timezone.now() + gate.LONGEST_PROBE_WAIT if gate.reason(organization) else None

@@ -5,11 +5,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db.models import F
+from django.utils import timezone
 
 from pipeline import stages
 from pipeline.configuration import gate
+from pipeline.ledgers import discrepancies
 from pipeline.ledgers.holdings import Done
-from pipeline.models import Badge, CredlyState, Organization
+from pipeline.models import Badge, CredlyState, Discrepancy, Organization
+from pipeline.stages.recheck import LOOKED_UP_WITHIN
 from tests.ledgers.builders import signals
 from tests.stages.conftest import NOBODY_LISTENS, call_credly_at, issue
 
@@ -228,3 +231,26 @@ def test_a_badge_that_is_being_revoked_stays_so_while_credly_still_shows_it(site
         "revoking",
         "Our own call about the badge is not answered yet. Ask again later.",
     )
+
+
+@pytest.fixture
+def queued(site) -> Badge:
+    """A badge that was revoked at Credly; reconciliation found it, and its re-check was queued some minutes ago."""
+    row = site.issued()
+    site.academy.call("PUT", f"/badges/{row.credly_id}/revoke", json={"reason": "by hand"})
+    [found] = stages.reconcile(row.template.organization_id).found
+    assert discrepancies.repair(found, "olga").rechecks == [row.pk]
+    assert stages.due().rechecks == []
+    Discrepancy.objects.update(repair_queued_at=timezone.now() - LOOKED_UP_WITHIN)
+    return row
+
+
+def test_a_queued_re_check_that_was_lost_is_named_again_and_not_at_once_again(queued):
+    assert stages.due().rechecks == [queued.pk]
+    assert stages.due().rechecks == []
+
+
+def test_one_that_was_made_is_named_no_more(queued):
+    recheck(queued)
+    Discrepancy.objects.update(repair_queued_at=F("repair_queued_at") - LOOKED_UP_WITHIN)
+    assert stages.due().rechecks == []

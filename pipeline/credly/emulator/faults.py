@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from pipeline.credly.emulator.call import Answer
-from pipeline.credly.emulator.errors import RefusalError, archived, duplicate
+from pipeline.credly.emulator.errors import RefusalError, archived, duplicate, not_found
 from pipeline.credly.emulator.journal import Entry
 from pipeline.credly.emulator.specification import SpecificationError, check
 
@@ -91,18 +91,24 @@ def _refusal(name: str, refusal: RefusalError, **more: Any) -> Fault:
 
 
 _HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+_HTML_TYPE = {"Content-Type": "text/html"}
 
 PRESETS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         _refusal("401", RefusalError(401, "Unauthorized")),
         _refusal("403", RefusalError(403, "You are not authorized to perform this action")),
+        _refusal("404", not_found("Resource")),
+        _refusal("409", RefusalError(409, "Conflict")),
         _refusal("422-duplicate", duplicate("recipient_email")),
         _refusal("422-archived", archived()),
         _refusal("429", RefusalError(429, "Too Many Requests"), headers={"Retry-After": "1"}),
         _refusal("429-bare", RefusalError(429, "Too Many Requests")),
         _refusal("500", RefusalError(500, "Internal Server Error")),
-        Fault("502-html", status=502, body=_HTML, headers={"Content-Type": "text/html"}),
+        Fault("502-html", status=502, body=_HTML, headers=_HTML_TYPE),
+        _refusal("503", RefusalError(503, "Service Unavailable")),
+        _refusal("504", RefusalError(504, "Gateway Timeout")),
+        Fault("200-html", status=200, body=_HTML, headers=_HTML_TYPE),
         Fault("timeout-after-success", when="after", ending="hang-up", delay=30.0),
         Fault("reset-after-success", when="after", ending="reset"),
         Fault("reset-before", ending="reset"),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPError, HTTPRequest
 
 from pipeline.credly.emulator.records import Event
 from pipeline.credly.emulator.state import State
@@ -158,9 +158,8 @@ class Webhooks:
                 request_timeout=self.state.switches.webhook_timeout,
                 follow_redirects=False,
             )
+            # Without `raise_error` an answer of any status is returned; what was no answer still raises.
             response = await self._client.fetch(request, raise_error=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             return None, type(error).__name__
-        if response.code == 599:
-            return None, type(response.error).__name__
         return response.code, None
