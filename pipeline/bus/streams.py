@@ -41,6 +41,7 @@ class StreamReader:
 
     ``on_gap`` is told of entries that were removed before they were handled, and before the reader goes on past them: if it
     raises, so does `read`, and the same gap is told again next time. By default it is logged as an error.
+    ``on_forgotten`` is told, before the group is made again, that it is gone and with it whatever it had still to read.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class StreamReader:
         *,
         claim_idle_ms: int = 30_000,
         on_gap: Callable[[Gap], None] = _log_gap,
+        on_forgotten: Callable[[], None] = lambda: None,
     ) -> None:
         self.topic = topic
         self.stream = get_full_topic(topic)
@@ -58,6 +60,7 @@ class StreamReader:
         self.consumer_name = consumer_name
         self._claim_idle_ms = claim_idle_ms
         self._on_gap = on_gap
+        self._on_forgotten = on_forgotten
         self._client = connect()
         self._sought = False
         self._start_over()
@@ -96,6 +99,7 @@ class StreamReader:
             if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
                 raise
             logger.warning("Group %s of stream %s is gone: creating it again", self.group, self.stream)
+            self._on_forgotten()
             self.ensure_group()
             self._start_over()
             return []

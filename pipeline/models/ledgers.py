@@ -86,7 +86,9 @@ class Gap(models.Model):
     topic = models.CharField(_("topic"), max_length=255)
     group = models.CharField(_("group"), max_length=255)
     after = models.CharField(_("after"), max_length=64, help_text=_("The last entry that the group had read."))
-    before = models.CharField(_("before"), max_length=64, help_text=_("The first entry that was still there."))
+    before = models.CharField(
+        _("before"), max_length=64, help_text=_("The first entry that was still there; empty if the bus had lost all.")
+    )
     messages = models.PositiveBigIntegerField(
         _("messages"), null=True, help_text=_("How many were lost; empty if the bus can't tell.")
     )

@@ -81,6 +81,7 @@ class InboxConsumer(EventBusConsumer):
             self.consumer_name,
             claim_idle_ms=self.claim_idle_ms,
             on_gap=lambda gap: gaps.record(gap, self.topic),
+            on_forgotten=lambda: gaps.forgotten(self.topic, self.group_id),
         )
         self._until_stopped(lambda: self._enroll(reader), once=True)
         if not self._stopping.is_set():
@@ -132,11 +133,17 @@ class InboxConsumer(EventBusConsumer):
                 wait = min(wait * 2, LONGEST_WAIT)
 
     def _enroll(self, reader: StreamReader) -> None:
-        """Create the consumer group where it is missing, and remember that it is ours.  May be repeated."""
-        reader.ensure_group()
+        """Create the consumer group if it is new, and remember that it is ours.  May be repeated.
+
+        One that is ours already and is missing was forgotten by the bus: the first read finds out.
+        """
+        known = ConsumerGroup.objects.filter(topic=self.topic, group=self.group_id).exists()
+        if not known or self.last_read_msg_id is not None:
+            reader.ensure_group()
         if self.last_read_msg_id is not None:
             reader.seek(self.last_read_msg_id)
-        ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
+        if not known:
+            ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
 
     def _consume_reading_ahead(self, reader: StreamReader) -> None:
         """What was read when the signal came is stored too: otherwise it would wait until another consumer claims it."""
