@@ -18,6 +18,10 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 CLAIM_INTERVAL_SECONDS = 5.0
 
+GATHER_SECONDS = 0.02
+"""Between a read that found few new entries and the next: under load they come in dozens then, and a batch costs little more
+than one entry.  What comes after a quiet while is read at once."""
+
 # One step for the server: a successor of the same name may read between a look and the deletion.
 _DELETE_IF_IT_HOLDS_NOTHING = """
 if #redis.call("XPENDING", KEYS[1], ARGV[1], "-", "+", 1, ARGV[2]) == 0 then
@@ -63,6 +67,7 @@ class StreamReader:
         self._on_forgotten = on_forgotten
         self._client = connect()
         self._sought = False
+        self._next_fresh = 0.0
         self._start_over()
 
     def ensure_group(self) -> None:
@@ -161,7 +166,9 @@ class StreamReader:
         # After a seek, nothing says that an entry was ever there.
         if not self._sought and (gap := find_gap(self.topic, self.group, self._client)):
             self._on_gap(gap)
+        time.sleep(max(0.0, self._next_fresh - time.monotonic()))
         entries = self._read_group(b">", count, block_ms)
+        self._next_fresh = time.monotonic() + (GATHER_SECONDS if len(entries) < count else 0.0)
         self._sought = False
         return entries
 
