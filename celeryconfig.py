@@ -52,6 +52,9 @@ worker_prefetch_multiplier = 4  # tasks of milliseconds; the credly process is t
 worker_max_tasks_per_child = 50_000
 worker_soft_shutdown_timeout = 6  # with REMAP_SIGTERM=SIGQUIT: finish what is quick, hand the rest back, be gone in 10
 worker_enable_remote_control = True
+# Celery closes the database's connection before and after every task, which costs more than many a task.  Ours stay open;
+# `pipeline.celery` closes before a task what is too old or broken.  This is the one setting of Celery's in capitals.
+CELERY_DB_REUSE_MAX = 10**9
 
 # --- what can be watched ----------------------------------------------------------------------------------------------
 worker_send_task_events = True

@@ -7,9 +7,10 @@ from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker
-from celery.signals import beat_init, celeryd_init, setup_logging
+from celery.signals import beat_init, celeryd_init, setup_logging, task_prerun
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
+from django.db import close_old_connections
 from kombu.transport import redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
@@ -47,6 +48,12 @@ class LeavingWorker(Worker):
 
 
 app.Worker = app.subclass_with_self(LeavingWorker)
+
+
+@task_prerun.connect
+def check_connection(**_: Any) -> None:
+    """Before a task, as Django before a request: a database connection that is too old or broken is closed, and another made."""
+    close_old_connections()
 
 
 @setup_logging.connect

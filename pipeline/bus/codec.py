@@ -82,7 +82,7 @@ def decode(entry_id: bytes, fields: Mapping[bytes, bytes], *, stream: str) -> De
     try:
         event_id = _header(fields, headers.HEADER_ID)
         event_type = _header_text(fields, headers.HEADER_EVENT_TYPE)
-        return DecodedMessage(
+        message = DecodedMessage(
             id=event_id,
             type=event_type,
             time=_utc(_header(fields, headers.HEADER_TIME)),
@@ -91,6 +91,8 @@ def decode(entry_id: bytes, fields: Mapping[bytes, bytes], *, stream: str) -> De
             payload=_payload(event_type, fields),
             position=position,
         )
+        _refuse_unstorable(message)
+        return message
     except _UndecodableError as problem:
         return UndecodableMessage(
             id=uuid5(NAMESPACE_URL, f"redis-stream:{stream}/{position}"),
@@ -183,7 +185,6 @@ def _payload(event_type: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
     # fastavro documents no exceptions: by the bytes it meets it raises EOFError, IndexError, ValueError and others.
     except Exception as error:
         raise _UndecodableError("The field 'event_data' is not what the schema of this event type says.") from error
-    _refuse_unstorable(record)
     return next(iter(record.values())) if len(record) == 1 else record
 
 
@@ -200,9 +201,16 @@ def _schema(event_type: str) -> Any:
         raise _UndecodableError(f"Events of type {event_type} cannot travel on the event bus.") from error
 
 
-def _refuse_unstorable(record: Any) -> None:
+def _refuse_unstorable(message: DecodedMessage) -> None:
     """Databases take neither NUL characters nor numbers that JSON does not have."""
-    for path, leaf in _leaves(record):
+    try:
+        if "\\u0000" not in json.dumps(message.payload, allow_nan=False):
+            return
+    except ValueError:
+        pass
+    signal = find_signal(message.type)
+    names = list(signal.init_data) if signal else []
+    for path, leaf in _leaves(message.payload, names[0] if len(names) == 1 else ""):
         if isinstance(leaf, str) and "\0" in leaf:
             raise _UndecodableError(f"The value at {path} holds a NUL character, which the database cannot store.")
         if isinstance(leaf, float) and not math.isfinite(leaf):

@@ -18,6 +18,10 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 CLAIM_INTERVAL_SECONDS = 5.0
 
+GATHER_SECONDS = 0.02
+"""Between a read that found few new entries and the next: under load they come in dozens then, and a batch costs little more
+than one entry.  What comes after a quiet while is read at once."""
+
 # One step for the server: a successor of the same name may read between a look and the deletion.
 _DELETE_IF_IT_HOLDS_NOTHING = """
 if #redis.call("XPENDING", KEYS[1], ARGV[1], "-", "+", 1, ARGV[2]) == 0 then
@@ -41,6 +45,7 @@ class StreamReader:
 
     ``on_gap`` is told of entries that were removed before they were handled, and before the reader goes on past them: if it
     raises, so does `read`, and the same gap is told again next time. By default it is logged as an error.
+    ``on_forgotten`` is told, before the group is made again, that it is gone and with it whatever it had still to read.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class StreamReader:
         *,
         claim_idle_ms: int = 30_000,
         on_gap: Callable[[Gap], None] = _log_gap,
+        on_forgotten: Callable[[], None] = lambda: None,
     ) -> None:
         self.topic = topic
         self.stream = get_full_topic(topic)
@@ -58,8 +64,10 @@ class StreamReader:
         self.consumer_name = consumer_name
         self._claim_idle_ms = claim_idle_ms
         self._on_gap = on_gap
+        self._on_forgotten = on_forgotten
         self._client = connect()
         self._sought = False
+        self._next_fresh = 0.0
         self._start_over()
 
     def ensure_group(self) -> None:
@@ -96,6 +104,7 @@ class StreamReader:
             if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
                 raise
             logger.warning("Group %s of stream %s is gone: creating it again", self.group, self.stream)
+            self._on_forgotten()
             self.ensure_group()
             self._start_over()
             return []
@@ -157,7 +166,9 @@ class StreamReader:
         # After a seek, nothing says that an entry was ever there.
         if not self._sought and (gap := find_gap(self.topic, self.group, self._client)):
             self._on_gap(gap)
+        time.sleep(max(0.0, self._next_fresh - time.monotonic()))
         entries = self._read_group(b">", count, block_ms)
+        self._next_fresh = time.monotonic() + (GATHER_SECONDS if len(entries) < count else 0.0)
         self._sought = False
         return entries
 

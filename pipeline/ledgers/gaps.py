@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from pipeline.bus import positions
-from pipeline.models import Gap
+from pipeline.models import Event, Gap
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,34 @@ def record(found: positions.Gap, topic: str) -> None:
     )
     if is_new:
         logger.error("Events were lost on the bus: %s", found)
+
+
+def forgotten(topic: str, group: str) -> None:
+    """The bus no longer knows a group of ours: it lost its memory, and with it whatever the group had not read.
+
+    Writes that down as a gap of unknown size, from the last message that we have until now, and says so in the log, once.  May
+    be repeated.
+
+    Raises:
+        django.db.DatabaseError: it is not written; whoever found it must not read on.
+    """
+    last = Event.objects.filter(topic=topic).order_by("-received_at").first()
+    if last is None:
+        return
+    _, is_new = Gap.objects.get_or_create(
+        topic=topic,
+        group=group,
+        after=last.position,
+        before="",
+        defaults={"lost_from": last.received_at, "lost_until": timezone.now()},
+    )
+    if is_new:
+        logger.error(
+            "The event bus forgot group %s of topic %s: what it held since %s and had not handed over is lost",
+            group,
+            topic,
+            last.received_at,
+        )
 
 
 def unsettled() -> QuerySet[Gap]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from pipeline.bus import catalogue
 from pipeline.bus.codec import DecodedMessage, UndecodableMessage
-from pipeline.ledgers import retirement
+from pipeline.ledgers import bulk, retirement
 from pipeline.ledgers.claims import MOST_TAKEN_UP
 from pipeline.ledgers.pseudonyms import as_stored
 from pipeline.ledgers.tracebacks import own_frames
@@ -25,8 +25,10 @@ claim on one, and as a task may run."""
 
 LONGEST_WAIT = timedelta(hours=1)
 
+Message = DecodedMessage | UndecodableMessage
 
-def store(messages: Sequence[DecodedMessage | UndecodableMessage], topic: str) -> list[uuid.UUID]:
+
+def store(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
     """Store messages; one whose id is known already falls away.  Returns the ids to evaluate.  May be repeated.
 
     1. Insert all of them in one transaction, leaving known ids as they are.
@@ -36,49 +38,104 @@ def store(messages: Sequence[DecodedMessage | UndecodableMessage], topic: str) -
     Raises:
         django.db.OperationalError: the database can't be reached; what is stored falls away when it comes again.
     """
-    rows = [_row(message, topic) for message in messages]
-    new = _insert_all(rows)
-    retirement.withhold(rows)
+    new = _insert_all(messages, topic)
+    retirement.withhold([message for message in messages if isinstance(message, DecodedMessage)])
     return new
 
 
-def _insert_all(rows: list[Event]) -> list[uuid.UUID]:
+def _insert_all(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
     try:
-        return _insert(rows)
+        return _insert(messages, topic)
     except (DataError, IntegrityError, ValueError) as error:
-        logger.warning("A message of %s can't be stored as it is (%s)", rows[0].topic, type(error).__name__)
+        logger.warning("A message of %s can't be stored as it is (%s)", topic, type(error).__name__)
     new: list[uuid.UUID] = []
-    for row in rows:
+    for message in messages:
         try:
-            new += _insert([row])
+            new += _insert([message], topic)
         except (DataError, IntegrityError, ValueError) as error:
-            _insert([_unstorable(row, error)])
+            _insert([_unstorable(message, error)], topic)
     return new
 
 
-def _row(message: DecodedMessage | UndecodableMessage, topic: str) -> Event:
-    if isinstance(message, UndecodableMessage):
-        return Event(
-            id=message.id,
-            type=message.type,
-            time=timezone.now(),
-            topic=topic,
-            position=message.position,
-            raw=message.raw,
-            status=EventStatus.FAILED,
-            error=message.reason,
-        )
-    return Event(
-        id=message.id,
-        type=message.type,
-        time=message.time,
-        source=message.source,
-        topic=topic,
-        position=message.position,
-        payload=message.payload,
-        lms_user_id=_learner_id(message),
-        due_at=timezone.now() + EVALUATED_WITHIN,
-    )
+def _unstorable(message: Message, error: Exception) -> UndecodableMessage:
+    """The message without the data that the database refuses; those are still on the bus at `position`."""
+    reason = f"The database refuses its data ({type(error).__name__})."
+    return UndecodableMessage(id=message.id, type=message.type, position=message.position, raw=b"", reason=reason)
+
+
+def _insert(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
+    """Insert messages in one transaction and return the ids of the new ones that are to be evaluated.
+
+    Raises:
+        ValueError: a payload holds what JSON does not have.
+        django.db.IntegrityError: a row is not there afterwards: some databases leave out in silence what they refuse.
+    """
+    received_at = timezone.now()
+    with transaction.atomic():
+        if _insert_unknown(messages, topic, received_at) == len(messages):
+            return [message.id for message in messages if isinstance(message, DecodedMessage)]
+        stored = Event.objects.in_bulk([message.id for message in messages])
+        if any(message.id not in stored for message in messages):
+            raise IntegrityError("the database left out a row")
+        _note_other_payloads(messages, stored, topic)
+    new = (row.id for row in stored.values() if (row.status, row.received_at) == (EventStatus.RECEIVED, received_at))
+    return list(new)
+
+
+def _insert_unknown(messages: Sequence[Message], topic: str, received_at: datetime) -> int:
+    """Insert them, leaving known ids as they are; says how many were new."""
+    due_at = received_at + EVALUATED_WITHIN
+    decoded: list[bulk.Row] = []
+    undecodable: list[bulk.Row] = []
+    for message in messages:
+        if isinstance(message, DecodedMessage):
+            decoded.append(
+                (
+                    message.id,
+                    message.type,
+                    message.time,
+                    message.source,
+                    topic,
+                    message.position,
+                    _learner_id(message),
+                    message.payload,
+                    received_at,
+                    due_at,
+                )
+            )
+        else:
+            undecodable.append(
+                (
+                    message.id,
+                    message.type,
+                    received_at,
+                    "",
+                    topic,
+                    message.position,
+                    {},
+                    message.raw,
+                    EventStatus.FAILED.value,
+                    message.reason,
+                    received_at,
+                )
+            )
+    inserted = bulk.insert_unknown(Event, _DECODED, decoded) if decoded else 0
+    return inserted + (bulk.insert_unknown(Event, _UNDECODABLE, undecodable) if undecodable else 0)
+
+
+_DECODED = (
+    "id",
+    "type",
+    "time",
+    "source",
+    "topic",
+    "position",
+    "lms_user_id",
+    "payload",
+    "received_at",
+    "due_at",
+)
+_UNDECODABLE = ("id", "type", "time", "source", "topic", "position", "payload", "raw", "status", "error", "received_at")
 
 
 def _learner_id(message: DecodedMessage) -> int | None:
@@ -86,47 +143,18 @@ def _learner_id(message: DecodedMessage) -> int | None:
     return user["id"] if user else None
 
 
-def _unstorable(row: Event, error: Exception) -> Event:
-    """The row without the data that the database refuses; those are still on the bus at `position`."""
-    return Event(
-        id=row.id,
-        type=row.type,
-        time=row.time,
-        topic=row.topic,
-        position=row.position,
-        raw=b"",
-        status=EventStatus.FAILED,
-        error=f"The database refuses its data ({type(error).__name__}).",
-    )
-
-
-def _insert(rows: list[Event]) -> list[uuid.UUID]:
-    """Insert rows in one transaction and return the ids of the new ones that are to be evaluated.
-
-    Raises:
-        django.db.IntegrityError: a row is not there afterwards: some databases leave out in silence what they refuse.
-    """
-    with transaction.atomic():
-        known = Event.objects.in_bulk([row.id for row in rows])
-        first = {row.id: row for row in reversed(rows)} | known
-        new = [row for row in first.values() if row.id not in known]
-        Event.objects.bulk_create(new, ignore_conflicts=True)
-        if Event.objects.filter(pk__in=first).count() != len(first):
-            raise IntegrityError("the database left out a row")
-        _note_other_payloads(rows, first)
-    return [row.id for row in new if row.status == EventStatus.RECEIVED]
-
-
-def _note_other_payloads(rows: list[Event], firsts: Mapping[uuid.UUID, Event]) -> None:
+def _note_other_payloads(messages: Sequence[Message], stored: Mapping[uuid.UUID, Event], topic: str) -> None:
     """The first message of an id wins; that another came with other content is worth a note."""
-    for row in rows:
-        first = firsts[row.id]
-        payload = as_stored(row.payload, first.payload)
-        if row.raw is not None or (first.type, first.time, first.payload) == (row.type, row.time, payload):
+    for message in messages:
+        if isinstance(message, UndecodableMessage):
             continue
-        logger.warning("Event %s came again with other content; the first is kept", row.id)
-        Event.objects.filter(pk=row.id).update(
-            note=f"Came again with other content at {row.topic} {row.position}; the first one is kept."
+        first = stored[message.id]
+        payload = as_stored(message.payload, first.payload)
+        if (first.type, first.time, first.payload) == (message.type, message.time, payload):
+            continue
+        logger.warning("Event %s came again with other content; the first is kept", message.id)
+        Event.objects.filter(pk=message.id).update(
+            note=f"Came again with other content at {topic} {message.position}; the first one is kept."
         )
 
 

@@ -16,8 +16,8 @@ LONGEST_USERNAME = 255
 def update(user: Mapping[str, Any], time: datetime, event: uuid.UUID) -> Learner:
     """The learner that an event's `UserData` describes, locked until the end of the transaction.  May be repeated.
 
-    1. Insert the learner if there is none.
-    2. Lock the row: one learner's events are persisted one after the other, so their badges see each other.
+    1. Lock the learner's row: one learner's events are persisted one after the other, so their badges see each other.
+    2. If there is none insert it, and lock that.
     3. Take over the values if the event (by time, then id) is newer than the one they came from; never again the username,
        e-mail and name of a retired learner.
     """
@@ -30,8 +30,11 @@ def update(user: Mapping[str, Any], time: datetime, event: uuid.UUID) -> Learner
         "as_of": time,
         "as_of_event": event,
     }
-    Learner.objects.bulk_create([Learner(lms_user_id=user["id"], **values)], ignore_conflicts=True)
-    learner = Learner.objects.select_for_update().get(lms_user_id=user["id"])
+    known = Learner.objects.select_for_update().filter(lms_user_id=user["id"])
+    learner = known.first()
+    if learner is None:
+        Learner.objects.bulk_create([Learner(lms_user_id=user["id"], **values)], ignore_conflicts=True)
+        learner = known.get()
     if learner.retired_at:
         values = {field: value for field, value in values.items() if field not in PERSONAL}
     if (time, event) > (learner.as_of, learner.as_of_event):

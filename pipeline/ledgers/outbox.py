@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from pipeline.ledgers import claims, retirement
@@ -61,8 +61,11 @@ def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
     About a retired learner it goes out under the pseudonym, even if its writer had not heard of the retirement.  One that was
     taken up too often without a result is `failed`.
     """
-    signal = Signal.objects.select_related("badge__learner").filter(pk=pk, state=SignalState.PENDING).first()
-    if signal is None or _pending_of_same(signal).filter(pk__lt=pk).exists():
+    of_same = {"badge__learner": OuterRef("badge__learner"), "badge__template": OuterRef("badge__template")}
+    earlier = Signal.objects.filter(**of_same, state=SignalState.PENDING, pk__lt=OuterRef("pk"))
+    pending = Signal.objects.filter(~Exists(earlier), pk=pk, state=SignalState.PENDING)
+    signal = pending.select_related("badge__learner").first()
+    if signal is None:
         return None
     if signal.taken_up >= claims.MOST_TAKEN_UP:
         _give_up(signal)

@@ -34,13 +34,15 @@ def record(learner: Learner, event: Event, matches: Sequence[rules.Match], confi
     3. Store what changed.
     """
     templates = [match.template.id for match in matches]
-    Progress.objects.bulk_create(
-        [Progress(learner=learner, template_id=template) for template in templates], ignore_conflicts=True
-    )
-    progress = {row.template_id: row for row in Progress.objects.filter(learner=learner, template__in=templates)}
+    known = Progress.objects.filter(learner=learner, template__in=templates)
+    progress = {row.template_id: row for row in known}
     stored = {
         (row.progress_id, row.requirement_id): row for row in Fulfillment.objects.filter(progress__in=progress.values())
     }
+    missing = [Progress(learner=learner, template_id=template) for template in templates if template not in progress]
+    if missing:
+        Progress.objects.bulk_create(missing)
+        progress = {row.template_id: row for row in known.all()}
     changed: dict[tuple[int, int], Fulfillment] = {}
     for match in matches:
         row = progress[match.template.id]

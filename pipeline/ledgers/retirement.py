@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from pipeline.bus.codec import DecodedMessage
 from pipeline.ledgers import mentions, quotations
 from pipeline.ledgers.pseudonyms import Identity, Payload, people, pseudonym
 from pipeline.models import Event, Learner, Signal
@@ -55,21 +56,20 @@ def retire(lms_user_id: int, advance: Callable[[int, int], None] = lambda done, 
     return Retired(events=concealed, unreadable=unreadable, signals=signals, texts=texts)
 
 
-def withhold(rows: Sequence[Event]) -> None:
-    """Pseudonymise those of these stored events that name a retired person.  May be repeated.
+def withhold(messages: Sequence[DecodedMessage]) -> None:
+    """Pseudonymise those of these stored messages' events that name a retired person.  May be repeated.
 
     Called after they are committed: so either this sees the mark of a retirement, or that retirement sees the events.
 
     Args:
-        rows: the events as they came, stored now or before.
+        messages: the events as they came, stored now or before.
     """
-    named = {row.id: {user["id"] for user in people(row.payload)} for row in rows}
-    retired = set(
-        Learner.objects.filter(lms_user_id__in=set().union(*named.values()), retired_at__isnull=False).values_list(
-            "lms_user_id", flat=True
-        )
-    )
-    for event in Event.objects.filter(pk__in=[row for row, ids in named.items() if ids & retired]):
+    anybody = Learner.objects.filter(retired_at__isnull=False)
+    if not anybody.exists():
+        return
+    named = {message.id: {user["id"] for user in people(message.payload)} for message in messages}
+    retired = set(anybody.filter(lms_user_id__in=set().union(*named.values())).values_list("lms_user_id", flat=True))
+    for event in Event.objects.filter(pk__in=[event for event, ids in named.items() if ids & retired]):
         payload: Payload = event.payload
         for lms_user_id in named[event.id] & retired:
             payload = Identity(lms_user_id).learned([payload]).removed_from_payload(payload)

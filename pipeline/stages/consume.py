@@ -12,10 +12,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from openedx_events.event_bus import EventBusConsumer
 
 from pipeline import nudges
+from pipeline.bus.ahead import ReadAhead
 from pipeline.bus.codec import decode
 from pipeline.bus.streams import Entry, StreamReader
 from pipeline.ledgers import gaps, inbox
@@ -80,11 +81,15 @@ class InboxConsumer(EventBusConsumer):
             self.consumer_name,
             claim_idle_ms=self.claim_idle_ms,
             on_gap=lambda gap: gaps.record(gap, self.topic),
+            on_forgotten=lambda: gaps.forgotten(self.topic, self.group_id),
         )
         self._until_stopped(lambda: self._enroll(reader), once=True)
         if not self._stopping.is_set():
             logger.info("Consumer %s of group %s reads %s", self.consumer_name, self.group_id, reader.stream)
-        self._until_stopped(lambda: self._consume_batch(reader))
+        if connection.vendor == "sqlite":  # stores inside this process: a thread that reads would only get in its way
+            self._until_stopped(lambda: self._consume_batch(reader))
+        else:
+            self._consume_reading_ahead(reader)
         reader.close()
         logger.info("Consumer %s stopped", self.consumer_name)
 
@@ -128,19 +133,36 @@ class InboxConsumer(EventBusConsumer):
                 wait = min(wait * 2, LONGEST_WAIT)
 
     def _enroll(self, reader: StreamReader) -> None:
-        """Create the consumer group where it is missing, and remember that it is ours.  May be repeated."""
-        reader.ensure_group()
+        """Create the consumer group if it is new, and remember that it is ours.  May be repeated.
+
+        One that is ours already and is missing was forgotten by the bus: the first read finds out.
+        """
+        known = ConsumerGroup.objects.filter(topic=self.topic, group=self.group_id).exists()
+        if not known or self.last_read_msg_id is not None:
+            reader.ensure_group()
         if self.last_read_msg_id is not None:
             reader.seek(self.last_read_msg_id)
-        ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
+        if not known:
+            ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
+
+    def _consume_reading_ahead(self, reader: StreamReader) -> None:
+        """What was read when the signal came is stored too: otherwise it would wait until another consumer claims it."""
+        with ReadAhead(reader) as ahead:
+            self._until_stopped(lambda: self._take(ahead.read(BATCH), reader))
+            try:
+                self._take(ahead.rest(), reader)
+            except Exception as error:  # noqa: BLE001 - as above; here another consumer tries again
+                logger.warning("Consumer %s leaves messages to another: %s", self.consumer_name, type(error).__name__)
 
     def _consume_batch(self, reader: StreamReader) -> None:
+        self._take(reader.read(BATCH), reader)
+
+    def _take(self, entries: list[Entry], reader: StreamReader) -> None:
         """Store one read's messages, send the new ones to evaluation, and only then acknowledge them.
 
         Messages that the bus removed before they were read are recorded as a gap before anything after them is read.  May be
         repeated, and is after a crash between any two of these: known messages fall away.
         """
-        entries = reader.read(BATCH)
         if entries:
             self._store(entries, reader.stream)
             reader.acknowledge([entry_id for entry_id, _ in entries])

@@ -161,3 +161,40 @@ def test_without_looking_for_gaps_a_loss_goes_unseen(bus, stream, monkeypatch):
     consume_all("two")
     assert Event.objects.count() == 2 + 3
     assert not Gap.objects.exists()
+
+
+def test_a_bus_that_comes_back_empty_is_told_once_and_what_comes_then_is_read(bus, stream, caplog):
+    last = publish(bus, stream, 3)[-1]
+    consume_all()
+    publish(bus, stream, 4)
+    bus.delete(stream)
+    publish(bus, stream, 2)
+    consume_all()
+    consume_all("two")
+    gap = Gap.objects.get()
+    assert (gap.messages, gap.after, gap.before) == (None, last.decode(), "")
+    assert gap.lost_from <= gap.lost_until
+    assert Event.objects.count() == 3 + 2
+    assert sum("forgot group" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_bus_that_is_emptied_while_a_consumer_runs_is_told(bus, stream):
+    consumer = InboxConsumer(TOPIC, GROUP, consumer_name="one")
+    running = Thread(target=lambda: (consumer.consume_indefinitely(), connection.close()))
+    publish(bus, stream, 3)
+    running.start()
+    try:
+        eventually(lambda: Event.objects.count() == 3)
+        bus.delete(stream)
+        publish(bus, stream, 2)
+        eventually(lambda: Event.objects.count() == 5)
+    finally:
+        consumer.stop()
+        running.join(30)
+    assert Gap.objects.get().messages is None
+
+
+def test_a_new_group_on_a_bus_is_no_gap(bus, stream):
+    publish(bus, stream, 3)
+    consume_all()
+    assert not Gap.objects.exists()

@@ -36,7 +36,7 @@ POINTS = {
     point.name: point
     for point in (
         Point("read, not stored", "consumer", "pipeline.ledgers.inbox:store"),
-        Point("inserted, not committed", "consumer", "pipeline.ledgers.inbox:_note_other_payloads", after=True),
+        Point("inserted, not committed", "consumer", "pipeline.ledgers.inbox:_insert_unknown", after=True),
         Point("stored, not nudged", "consumer", "pipeline.ledgers.inbox:store", after=True),
         Point("stored, not acknowledged", "consumer", "pipeline.bus.streams:StreamReader.acknowledge"),
         Point("matched, not handed over", "worker", "pipeline.stages:evaluate", after=True),

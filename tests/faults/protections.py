@@ -40,8 +40,7 @@ class Protection:
     without: Callable[..., Any]
 
 
-def _acknowledge_first(_: Original, consumer: Any, reader: Any) -> None:
-    entries = reader.read()
+def _acknowledge_first(_: Original, consumer: Any, entries: Any, reader: Any) -> None:
     reader.acknowledge([entry_id for entry_id, _ in entries])
     if entries:
         consumer._store(entries, reader.stream)
@@ -112,7 +111,7 @@ PROTECTIONS = {
     for protection in (
         Protection(
             "messages are acknowledged after they are stored",
-            "pipeline.stages.consume:InboxConsumer._consume_batch",
+            "pipeline.stages.consume:InboxConsumer._take",
             _acknowledge_first,
         ),
         Protection(

@@ -11,12 +11,13 @@ from unittest.mock import patch
 from django.utils import timezone
 
 from pipeline import rules
+from pipeline.bus.streams import Entry
 from pipeline.configuration import gate
 from pipeline.ledgers import claims, holdings, outbox
 from pipeline.ledgers.holdings import Claim, Step
 from pipeline.models import Badge, CredlyState, Organization, Signal, Standing
 from pipeline.stages import clock_change
-from pipeline.stages.consume import BATCH, InboxConsumer
+from pipeline.stages.consume import InboxConsumer
 from tests.simulation.credly import Broken
 from tests.simulation.scenario import RATES
 from tests.simulation.simulation import simulate
@@ -85,11 +86,10 @@ def test_without_the_wait_for_late_effects_the_look_up_comes_too_soon(database):
 
 
 def test_what_is_acknowledged_before_it_is_stored_gets_lost(database):
-    assert broken_without(patch.object(InboxConsumer, "_consume_batch", acknowledges_first)).startswith("events")
+    assert broken_without(patch.object(InboxConsumer, "_take", acknowledges_first)).startswith("events")
 
 
-def acknowledges_first(consumer: InboxConsumer, reader: Any) -> None:
-    entries = reader.read(BATCH)
+def acknowledges_first(consumer: InboxConsumer, entries: list[Entry], reader: Any) -> None:
     if entries:
         reader.acknowledge([entry_id for entry_id, _ in entries])
         consumer._store(entries, reader.stream)
