@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Spaces in the project's path are fine: every path below is relative.
 
-.PHONY: help install demo test faults lint types screenshots check clean
+.PHONY: help install demo test faults bench lint types screenshots check clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: install  ## run the whole test suite
 
 faults: install  ## kill processes at random, a thousand times, and look for what was lost (ARGS="--kills 100 --seed 7")
 	@DEBUG=true $(BIN)/python -m tests.faults $(ARGS)
+
+bench: install  ## measure how fast it is, beside what (ARGS="--quick", "--only taking_in", "--write-docs")
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: install  ## check style
 	@$(BIN)/ruff check

@@ -52,7 +52,7 @@ app.Worker = app.subclass_with_self(LeavingWorker)
 
 @task_prerun.connect
 def check_connection(**_: Any) -> None:
-    """Before a task, as Django before a request: a database connection that is too old or broken is closed, and another made."""
+    """Before a task, as Django before a request: close a database connection that is too old or broken."""
     close_old_connections()
 
 

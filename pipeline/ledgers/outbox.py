@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from pipeline.ledgers import claims, retirement
@@ -61,9 +61,7 @@ def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
     About a retired learner it goes out under the pseudonym, even if its writer had not heard of the retirement.  One that was
     taken up too often without a result is `failed`.
     """
-    of_same = {"badge__learner": OuterRef("badge__learner"), "badge__template": OuterRef("badge__template")}
-    earlier = Signal.objects.filter(**of_same, state=SignalState.PENDING, pk__lt=OuterRef("pk"))
-    pending = Signal.objects.filter(~Exists(earlier), pk=pk, state=SignalState.PENDING)
+    pending = Signal.objects.filter(_its_turn(), pk=pk, state=SignalState.PENDING)
     signal = pending.select_related("badge__learner").first()
     if signal is None:
         return None
@@ -74,6 +72,12 @@ def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
     if token and signal.badge.learner.retired_at:
         retirement.conceal(signal)
     return (signal, token) if token else None
+
+
+def _its_turn() -> Q:
+    """No earlier signal about the same learner and template waits."""
+    of_same = {"badge__learner": OuterRef("badge__learner"), "badge__template": OuterRef("badge__template")}
+    return ~Q(Exists(Signal.objects.filter(**of_same, state=SignalState.PENDING, pk__lt=OuterRef("pk"))))
 
 
 def _give_up(signal: Signal) -> None:

@@ -11,6 +11,7 @@ What is where, from the bottom up:
 - `story`: a seeded set of events, and what the brute-force oracle makes of it.
 - `witness`: what is wrong, seen from outside: Credly's ledger, the bus, the inbox.
 - `redis_faults`: what can become of the Redis server.
+- `databases`: SQLite and PostgreSQL, how they are looked at from outside, and what can become of them.
 - `trial`, `selection`: one fault from arming to judging; which cases `make test` runs.
 - `storm`, `__main__`: random faults for as long as one likes; `python -m tests.faults --kills 1000`.
 

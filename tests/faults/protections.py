@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -46,11 +46,12 @@ def _acknowledge_first(_: Original, consumer: Any, entries: Any, reader: Any) ->
         consumer._store(entries, reader.stream)
 
 
-def _take_for_new(original: Original, *arguments: Any) -> Event:
-    row: Event = original(*arguments)
-    if Event.objects.filter(pk=row.id).exists():
-        row.id = uuid.uuid4()
-    return row
+def _take_for_new(original: Original, messages: Sequence[Any], topic: str) -> list[uuid.UUID]:
+    known = Event.objects.in_bulk([message.id for message in messages])
+    new: list[uuid.UUID] = original(
+        [replace(message, id=uuid.uuid4()) if message.id in known else message for message in messages], topic
+    )
+    return new
 
 
 def _acknowledge_task_first(original: Original, request: Any, *arguments: Any) -> None:
@@ -119,7 +120,7 @@ PROTECTIONS = {
             "pipeline.bus.streams:StreamReader._claimed",
             lambda *_: [],
         ),
-        Protection("an event that is known falls away", "pipeline.ledgers.inbox:_row", _take_for_new),
+        Protection("an event that is known falls away", "pipeline.ledgers.inbox:_insert", _take_for_new),
         Protection(
             "tasks are acknowledged after they ran",
             "celery.worker.request:Request.on_accepted",

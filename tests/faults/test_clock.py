@@ -108,4 +108,5 @@ def test_work_stands_still_where_beat_waits_for_the_old_time(cluster):
         cluster.clock.step(STEPS["an hour back"])
         with WAITING["a badge that was not handed over"](cluster, story):
             assert "badge(s) due" in " ".join(cluster.settle(LONG_ENOUGH))
+    cluster.strike("beat.1", Blow.KILL)  # it sleeps for minutes by now
     cluster.settle()

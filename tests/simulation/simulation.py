@@ -20,7 +20,7 @@ from pipeline import nudges
 from pipeline.bus import producer
 from pipeline.clock import ClockWatch
 from pipeline.configuration import gate, organizations
-from pipeline.ledgers import claims
+from pipeline.ledgers import claims, inbox
 from pipeline.models import Badge, Event, EventStatus, Signal
 from pipeline.stages import clock_change
 from pipeline.stages.consume import InboxConsumer
@@ -109,7 +109,7 @@ class Simulation:
             for step in range(MOST_STEPS):
                 if step == self._scenario.storm:
                     self._calm()
-                if not self._step():
+                if not self._step() and not self._bring_back():
                     promises.check_end(self._scenario, self._credly, self._bus)
                     return self._scheduler.counts
                 self._signals_seen = self._check_signals()
@@ -146,6 +146,14 @@ class Simulation:
         self._rates = dict.fromkeys(self._rates, 0.0)
         self._credly.key_dead = False
         self._set_rates()
+
+    def _bring_back(self) -> bool:
+        """Put back, as a person would, what was killed or stalled so often by chance that it was taken for poison."""
+        unlucky = Event.objects.filter(status="failed", error__startswith="Taken up")
+        brought = inbox.redrive(list(unlucky.values_list("pk", flat=True)))
+        if brought:
+            self._scheduler.note("set aside")
+        return bool(brought)
 
     def _step(self) -> bool:
         """Let one thing happen; False if nothing is left to do."""
