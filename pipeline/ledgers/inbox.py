@@ -4,6 +4,7 @@ import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, Q
@@ -66,6 +67,8 @@ def _unstorable(message: Message, error: Exception) -> UndecodableMessage:
 def _insert(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
     """Insert messages in one transaction and return the ids of the new ones that are to be evaluated.
 
+    An event of a type that nobody subscribed to, as our own signals are that come back, is `ignored` from the start.
+
     Raises:
         ValueError: a payload holds what JSON does not have.
         django.db.IntegrityError: a row is not there afterwards: some databases leave out in silence what they refuse.
@@ -73,7 +76,7 @@ def _insert(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
     received_at = timezone.now()
     with transaction.atomic():
         if _insert_unknown(messages, topic, received_at) == len(messages):
-            return [message.id for message in messages if isinstance(message, DecodedMessage)]
+            return [message.id for message in messages if _initial_status(message) == EventStatus.RECEIVED]
         stored = Event.objects.in_bulk([message.id for message in messages])
         if any(message.id not in stored for message in messages):
             raise IntegrityError("the database left out a row")
@@ -84,10 +87,11 @@ def _insert(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
 
 def _insert_unknown(messages: Sequence[Message], topic: str, received_at: datetime) -> int:
     """Insert them, leaving known ids as they are; says how many were new."""
-    due_at = received_at + EVALUATED_WITHIN
+    evaluated_by = received_at + EVALUATED_WITHIN
     decoded: list[bulk.Row] = []
     undecodable: list[bulk.Row] = []
     for message in messages:
+        status = _initial_status(message)
         if isinstance(message, DecodedMessage):
             decoded.append(
                 (
@@ -99,8 +103,9 @@ def _insert_unknown(messages: Sequence[Message], topic: str, received_at: dateti
                     message.position,
                     _learner_id(message),
                     message.payload,
+                    status.value,
                     received_at,
-                    due_at,
+                    evaluated_by if status == EventStatus.RECEIVED else None,
                 )
             )
         else:
@@ -114,7 +119,7 @@ def _insert_unknown(messages: Sequence[Message], topic: str, received_at: dateti
                     message.position,
                     {},
                     message.raw,
-                    EventStatus.FAILED.value,
+                    status.value,
                     message.reason,
                     received_at,
                 )
@@ -132,10 +137,19 @@ _DECODED = (
     "position",
     "lms_user_id",
     "payload",
+    "status",
     "received_at",
     "due_at",
 )
 _UNDECODABLE = ("id", "type", "time", "source", "topic", "position", "payload", "raw", "status", "error", "received_at")
+
+
+def _initial_status(message: Message) -> EventStatus:
+    if isinstance(message, UndecodableMessage):
+        return EventStatus.FAILED
+    is_learners = catalogue.event_type(message.type) is not None  # others are refused when they are evaluated
+    ignored = is_learners and message.type not in catalogue.badge_event_types()
+    return EventStatus.IGNORED if ignored else EventStatus.RECEIVED
 
 
 def _learner_id(message: DecodedMessage) -> int | None:
@@ -158,9 +172,19 @@ def _note_other_payloads(messages: Sequence[Message], stored: Mapping[uuid.UUID,
         )
 
 
-def waiting(ids: Collection[uuid.UUID]) -> list[Event]:
+class Waiting(NamedTuple):
+    """An event that is to be evaluated: as much of its row as that needs."""
+
+    id: uuid.UUID
+    type: str
+    time: datetime
+    payload: dict[str, Any]
+
+
+def waiting(ids: Collection[uuid.UUID]) -> list[Waiting]:
     """Those of these events that are still to be evaluated."""
-    return list(Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).only("id", "type", "time", "payload"))
+    received = Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED)
+    return [Waiting(*row) for row in received.values_list(*Waiting._fields)]
 
 
 def take_up(event: uuid.UUID) -> bool:

@@ -71,7 +71,7 @@ def _evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     return matching
 
 
-def learner_event_type(event: Event) -> catalogue.EventType:
+def learner_event_type(event: Event | inbox.Waiting) -> catalogue.EventType:
     """The event's type, if events of that type tell about a learner.
 
     Raises:
@@ -83,7 +83,7 @@ def learner_event_type(event: Event) -> catalogue.EventType:
     return event_type
 
 
-def check(event: Event, event_type: catalogue.EventType) -> None:
+def check(event: Event | inbox.Waiting, event_type: catalogue.EventType) -> None:
     """Return if the event, of a type that somebody subscribed to, can take part.
 
     Raises:

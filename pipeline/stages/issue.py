@@ -98,7 +98,7 @@ def _take_step(client: CredlyClient, claim: Claim) -> Done:
 
 
 def _must_wait(badge: Badge) -> bool:
-    if holdings.earlier_cycle_is_live(badge):
+    if badge.cycle > 1 and holdings.earlier_cycle_is_live(badge):
         until = timezone.now() + EARLIER_CYCLE_WAIT
         holdings.hold_back(badge, until, "Waits until Credly has revoked the learner's earlier badge.")
         return True

@@ -38,6 +38,14 @@ def test_a_repeat_falls_away_whether_in_the_same_batch_or_a_later_one():
     assert stored(event).note == ""
 
 
+def test_an_event_of_a_type_that_nobody_subscribed_to_is_ignored_from_the_start():
+    event, ours = passes(DANA, 1), passes(DANA, 2)
+    messages = [message(event), message(ours, type="org.openedx.learning.badge.awarded.v1")]
+    assert inbox.store(messages, TOPIC) == [event.id]
+    assert (stored(ours).status, stored(ours).due_at) == ("ignored", None)
+    assert inbox.replay([ours.id]) == [ours.id]
+
+
 def test_a_repeat_of_a_finished_event_does_not_wake_it():
     [event] = received(passes(DANA, 1))
     inbox.finish([event], EventStatus.PROCESSED)
@@ -179,7 +187,7 @@ def test_a_failed_event_can_be_driven_again():
     assert inbox.redrive([event]) == []
     row = Event.objects.get(pk=event)
     assert (row.status, row.attempts) == ("received", 0)
-    assert [waiting.pk for waiting in inbox.waiting([event])] == [event]
+    assert [waiting.id for waiting in inbox.waiting([event])] == [event]
 
 
 def test_only_failed_events_that_could_be_read_can_be_driven_again():

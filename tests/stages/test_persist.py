@@ -202,4 +202,4 @@ def test_events_that_wait_are_due_until_they_are_persisted():
     course_template()
     ids = received(passes(lms_learner(), 1))
     stages.evaluate(ids)
-    assert [event.pk for event in inbox.waiting(ids)] == ids
+    assert [event.id for event in inbox.waiting(ids)] == ids
