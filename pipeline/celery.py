@@ -7,10 +7,10 @@ from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker
-from celery.signals import beat_init, celeryd_init, setup_logging, task_prerun
+from celery.signals import beat_init, celeryd_init, heartbeat_sent, setup_logging, task_prerun
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from kombu.transport import redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
@@ -54,6 +54,17 @@ app.Worker = app.subclass_with_self(LeavingWorker)
 def check_connection(**_: Any) -> None:
     """Before a task, as Django before a request: close a database connection that is too old or broken."""
     close_old_connections()
+
+
+@heartbeat_sent.connect
+def watch_the_clock(**_: Any) -> None:
+    """Every few seconds, in a worker that has nothing to do as well: see whether the wall clock was set."""
+    from pipeline.stages import clock_change
+
+    try:
+        clock_change.notice()
+    finally:
+        connections.close_all()  # children may be forked from this process
 
 
 @setup_logging.connect

@@ -18,7 +18,7 @@ VAR_DIR = BASE_DIR / "var"
 
 BADGES_TOPIC = "learning-badges-lifecycle"
 
-LOCK_SECONDS = 10
+LOCK_SECONDS = 6
 """How long a statement waits for a lock on PostgreSQL; then the work is tried again later."""
 
 

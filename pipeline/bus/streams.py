@@ -81,6 +81,16 @@ class StreamReader:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
+    def group_exists(self) -> bool:
+        """Whether the server knows the group."""
+        try:
+            groups: list[dict[str, Any]] = self._client.xinfo_groups(self.stream)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return False
+        return any(group["name"] == self.group.encode() for group in groups)
+
     def seek(self, entry_id: str) -> None:
         """Make the whole group go on after this entry id ("0" the beginning, "$" the end). May be repeated.
 
@@ -104,7 +114,8 @@ class StreamReader:
             if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
                 raise
             logger.warning("Group %s of stream %s is gone: creating it again", self.group, self.stream)
-            self._on_forgotten()
+            if not self.group_exists():  # several consumers find out at once
+                self._on_forgotten()
             self.ensure_group()
             self._start_over()
             return []

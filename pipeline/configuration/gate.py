@@ -75,7 +75,7 @@ def closed_until(organization: Organization) -> datetime | None:
 
 def pass_on(organization: Organization) -> None:
     """No call was made after all: if it was to be the probe, the next caller may be it.  May be repeated."""
-    if reason(organization):
+    if reason(organization) not in (None, GateReason.THROTTLED):
         _row(organization).exclude(_OPEN).update(call_again_at=timezone.now())
 
 
@@ -93,9 +93,7 @@ def answered(organization: Organization) -> bool:
         if organization.failures:
             _row(organization).filter(_OPEN).update(failures=0)
         return False
-    opened = (
-        _row(organization).exclude(_OPEN).update(gate_reason="", failures=0, gate_closed_at=None, call_again_at=None)
-    )
+    opened = _spoken_for(organization).update(gate_reason="", failures=0, gate_closed_at=None, call_again_at=None)
     if opened:
         logger.warning("Credly answers organization %s again; its badges go on.", organization.uuid)
     organization.gate_reason, organization.gate_closed_at, organization.failures = "", None, 0
@@ -109,8 +107,9 @@ def failed(organization: Organization) -> None:
     2. Close the gate if that was one too many; after a probe let the next one wait longer.
     """
     now = timezone.now()
-    if reason(organization):
-        _keep_closed(organization, GateReason.FAILING, now + _probe_wait(organization.failures + 1))
+    if reason(organization) and _keep_closed(
+        organization, GateReason.FAILING, now + _probe_wait(organization.failures + 1)
+    ):
         return
     rows = _row(organization).filter(_OPEN)
     rows.update(failures=F("failures") + 1)
@@ -133,8 +132,7 @@ def throttled(organization: Organization, seconds: float | None) -> None:
     doubled = FIRST_THROTTLE * (1 << min(organization.failures, 10))
     now = timezone.now()
     until = now + min(doubled if seconds is None else timedelta(seconds=seconds), LONGEST_THROTTLE)
-    if reason(organization):
-        _keep_closed(organization, GateReason.THROTTLED, until)
+    if reason(organization) and _keep_closed(organization, GateReason.THROTTLED, until):
         return
     closed = (
         _row(organization)
@@ -170,10 +168,21 @@ def _row(organization: Organization) -> QuerySet[Organization]:
     return Organization.objects.filter(pk=organization.pk)
 
 
-def _keep_closed(organization: Organization, why: GateReason, until: datetime) -> None:
-    """The probe brought no answer; of a refused key that says nothing new."""
+def _spoken_for(organization: Organization) -> QuerySet[Organization]:
+    """The closed gate, if this call may speak for it.
+
+    The probe may; after a time that Credly named, when all get through, the first that tells.
+    """
+    closed = _row(organization).exclude(_OPEN)
+    if reason(organization) is GateReason.THROTTLED:
+        return closed.filter(gate_reason=GateReason.THROTTLED, call_again_at=organization.call_again_at)
+    return closed
+
+
+def _keep_closed(organization: Organization, why: GateReason, until: datetime) -> bool:
+    """The call brought no answer; of a refused key that says nothing new.  Says whether it spoke for the gate."""
     still = GateReason.KEY_REFUSED if reason(organization) is GateReason.KEY_REFUSED else why
-    _row(organization).exclude(_OPEN).update(gate_reason=still, failures=F("failures") + 1, call_again_at=until)
+    return bool(_spoken_for(organization).update(gate_reason=still, failures=F("failures") + 1, call_again_at=until))
 
 
 def _probe_wait(failures: int) -> timedelta:

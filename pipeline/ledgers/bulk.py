@@ -66,11 +66,11 @@ def _insert_each(table: str, columns: Sequence[str], rows: Sequence[Row]) -> int
 
 def _adapted(values: Sequence[Any]) -> Sequence[Any]:
     """A column as the driver takes it.  Many rows share a time, which is then adapted once."""
-    match values[0]:
+    match next((value for value in values if value is not None), None):
         case UUID():
-            return [value.hex for value in values]
+            return [value and value.hex for value in values]
         case datetime():
-            known = {value: connection.ops.adapt_datetimefield_value(value) for value in set(values)}
+            known = {value: value and connection.ops.adapt_datetimefield_value(value) for value in set(values)}
             return [known[value] for value in values]
         case dict():
             return [json.dumps(value, allow_nan=False) for value in values]

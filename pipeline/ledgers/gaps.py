@@ -1,6 +1,7 @@
 """Gaps: messages that the event bus removed before a consumer group of ours had read them."""
 
 import logging
+from datetime import timedelta
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -9,6 +10,12 @@ from pipeline.bus import positions
 from pipeline.models import Event, Gap
 
 logger = logging.getLogger(__name__)
+
+ONE_LOSS = timedelta(minutes=1)
+"""What several consumers find within so long is one loss of the bus's memory."""
+
+_BATCH = 500
+"""Events that are stored together have one time; their positions tell which was the last."""
 
 
 def record(found: positions.Gap, topic: str) -> None:
@@ -37,22 +44,22 @@ def forgotten(topic: str, group: str) -> None:
     Raises:
         django.db.DatabaseError: it is not written; whoever found it must not read on.
     """
-    last = Event.objects.filter(topic=topic).order_by("-received_at").first()
-    if last is None:
+    now = timezone.now()
+    if Gap.objects.filter(topic=topic, group=group, before="", found_at__gt=now - ONE_LOSS).exists():
         return
+    newest = Event.objects.filter(topic=topic).order_by("-received_at").values_list("position", "received_at")[:_BATCH]
+    if not newest:
+        return
+    after, since = max(newest, key=lambda row: (row[1], positions.entry_key(row[0].encode())))
     _, is_new = Gap.objects.get_or_create(
-        topic=topic,
-        group=group,
-        after=last.position,
-        before="",
-        defaults={"lost_from": last.received_at, "lost_until": timezone.now()},
+        topic=topic, group=group, after=after, before="", defaults={"lost_from": since, "lost_until": now}
     )
     if is_new:
         logger.error(
             "The event bus forgot group %s of topic %s: what it held since %s and had not handed over is lost",
             group,
             topic,
-            last.received_at,
+            since,
         )
 
 

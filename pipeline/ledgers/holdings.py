@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 SURELY_EFFECTIVE = timedelta(seconds=60)
 """After this a call whose answer never came has had its effect or never will."""
 
+FRESH = timedelta(seconds=1)
+"""A claim that was asked for less long ago has nearly all of its time before it."""
+
 CALL_OUT = (CredlyState.ISSUING, CredlyState.REVOKING)
 """A call is out, or its answer never came: the next step looks what Credly holds, but not before the effect shows there."""
 
@@ -52,6 +55,9 @@ STEPS = {
     (Standing.REVOKED, CredlyState.REJECTED): Step.REVOKE,
     (Standing.REVOKED, CredlyState.REVOKING): Step.LOOK_UP_THEN_REVOKE,
 }
+AT_ONCE = (Step.ISSUE, Step.REVOKE)
+"""Steps without a look-up."""
+
 WHILE = {
     Step.ISSUE: CredlyState.ISSUING,
     Step.LOOK_UP_THEN_ISSUE: CredlyState.ISSUING,
@@ -71,11 +77,12 @@ LIVE = (
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to make the calls of `step` for a badge (as it was read before the claim)."""
+    """The right to make the calls of `step` for a badge (as it was read before the claim), asked for at a time."""
 
     badge: Badge
     token: uuid.UUID
     step: Step
+    asked_at: datetime
 
 
 @dataclass(frozen=True)
@@ -133,11 +140,11 @@ def claim(badge: Badge) -> Claim | None:
 
 
 def _claim(badge: Badge) -> Claim | None:
-    next_step = step(badge)
+    next_step, now = step(badge), timezone.now()
     token = claims.take(
         badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, WHILE[next_step])
     )
-    return Claim(badge, token, next_step) if token else None
+    return Claim(badge, token, next_step, now) if token else None
 
 
 def _is_unclaimed(badge: Badge) -> bool:
@@ -151,6 +158,15 @@ def _give_up(badge: Badge) -> None:
         if mine.update(credly_state=CredlyState.FAILED, **_UNCLAIMED, due_at=None, error=reason):
             BadgeHistory.objects.create(badge=badge, what="set aside", outcome=reason)
             logger.error("Badge %s was taken up %s times without a result; failed", badge.uuid, badge.taken_up)
+
+
+def still_claimed(claim: Claim) -> bool:
+    """Before a call that changes something: may it be made?  May be repeated.
+
+    After a look-up the claim is renewed; also if the database had the claim itself wait.
+    """
+    is_fresh = timedelta() <= timezone.now() - claim.asked_at < FRESH
+    return (is_fresh and claim.step in AT_ONCE) or renew(claim)
 
 
 def renew(claim: Claim) -> bool:

@@ -117,20 +117,25 @@ class InboxConsumer(EventBusConsumer):
             signal.signal(signal.SIGTERM, stop)
             signal.signal(signal.SIGINT, stop)
 
-    def _until_stopped(self, work: Callable[[], None], *, once: bool = False) -> None:
-        """Do the work again and again (or until it was done once), waiting longer each time that it fails."""
+    def _until_stopped(self, work: Callable[[], None], *, once: bool = False) -> bool:
+        """Do the work again and again (or until it was done once), waiting longer each time that it fails.
+
+        Returns:
+            Whether the last attempt succeeded.
+        """
         wait = FIRST_WAIT
         while not self._stopping.is_set():
             try:
                 work()
                 wait = FIRST_WAIT
                 if once:
-                    return
+                    break
             except Exception as error:  # noqa: BLE001 - nothing that a batch causes is a reason to end; see promise 1
                 logger.warning("Consumer %s tries again in %.1f s: %s", self.consumer_name, wait, type(error).__name__)
                 close_old_connections()
                 self._stopping.wait(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
+        return wait == FIRST_WAIT
 
     def _enroll(self, reader: StreamReader) -> None:
         """Create the consumer group if it is new, and remember that it is ours.  May be repeated.
@@ -138,6 +143,8 @@ class InboxConsumer(EventBusConsumer):
         One that is ours already and is missing was forgotten by the bus: the first read finds out.
         """
         known = ConsumerGroup.objects.filter(topic=self.topic, group=self.group_id).exists()
+        if known and self.last_read_msg_id is not None and not reader.group_exists():
+            gaps.forgotten(self.topic, self.group_id)
         if not known or self.last_read_msg_id is not None:
             reader.ensure_group()
         if self.last_read_msg_id is not None:
@@ -146,11 +153,15 @@ class InboxConsumer(EventBusConsumer):
             ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
 
     def _consume_reading_ahead(self, reader: StreamReader) -> None:
-        """What was read when the signal came is stored too: otherwise it would wait until another consumer claims it."""
+        """What was read when the signal came is stored too: otherwise it would wait until another consumer claims it.
+
+        But not if the database just failed: there is no time to wait for that twice.
+        """
         with ReadAhead(reader) as ahead:
-            self._until_stopped(lambda: self._take(ahead.read(BATCH), reader))
+            succeeds = self._until_stopped(lambda: self._take(ahead.read(BATCH), reader))
             try:
-                self._take(ahead.rest(), reader)
+                if succeeds:
+                    self._take(ahead.rest(), reader)
             except Exception as error:  # noqa: BLE001 - as above; here another consumer tries again
                 logger.warning("Consumer %s leaves messages to another: %s", self.consumer_name, type(error).__name__)
 

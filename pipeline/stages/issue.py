@@ -4,7 +4,6 @@ Calling it twice, late or out of order is harmless: it reads the badge, compares
 inside a transaction, and what is about to be called is in the database before the call goes out.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import assert_never
@@ -126,6 +125,9 @@ def _issue(client: CredlyClient, claim: Claim) -> Done:
     if unissuable:
         gate.pass_on(claim.badge.template.organization)
         return holdings.failed(claim, unissuable)
+    if not holdings.still_claimed(claim):
+        gate.pass_on(claim.badge.template.organization)
+        return Done()
     outcome = client.issue(_request(claim.badge))
     match outcome:
         case Confirmed(value=issued):
@@ -155,7 +157,7 @@ def _look_up_then_issue(client: CredlyClient, claim: Claim) -> Done:
     found = _find(client, claim)
     if not isinstance(found, Confirmed):
         return _not_seen(client, claim, found)
-    return _held(claim, found.value, "found") if found.value else _if_still_claimed(_issue, client, claim)
+    return _held(claim, found.value, "found") if found.value else _issue(client, claim)
 
 
 def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
@@ -170,15 +172,10 @@ def _look_up_then_cancel(client: CredlyClient, claim: Claim) -> Done:
     return _answered(claim, holdings.cancelled(claim))
 
 
-def _if_still_claimed(step: Callable[[CredlyClient, Claim], Done], client: CredlyClient, claim: Claim) -> Done:
-    """A look-up may have taken as long as a claim lasts, so it is renewed before the call that changes something."""
-    if holdings.renew(claim):
-        return step(client, claim)
-    gate.pass_on(claim.badge.template.organization)
-    return Done()
-
-
 def _revoke(client: CredlyClient, claim: Claim) -> Done:
+    if not holdings.still_claimed(claim):
+        gate.pass_on(claim.badge.template.organization)
+        return Done()
     outcome = client.revoke(_credly_id(claim), claim.badge.revocation_reason or REVOCATION_REASON)
     match outcome:
         case Confirmed():
@@ -195,7 +192,7 @@ def _look_up_then_revoke(client: CredlyClient, claim: Claim) -> Done:
         case Confirmed(value=badge) if badge.state == "revoked":
             return _withdrawn(claim, "found revoked at Credly")
         case Confirmed():
-            return _if_still_claimed(_revoke, client, claim)
+            return _revoke(client, claim)
         case Rejected(status=404):
             return _not_found(client, claim)
         case _:

@@ -165,6 +165,8 @@ class _Calls:
                 return outcome.value
             if isinstance(outcome, Throttled | Unavailable | Unknown):
                 unanswered(self._organization, outcome)
+            elif isinstance(outcome, Rejected):
+                answered(self._organization)
             attempt += 1
             wait = _wait(outcome, attempt)
             if wait is None:
@@ -189,6 +191,7 @@ class _Calls:
             time.sleep(max(seconds, 0.1))
             organization.refresh_from_db(fields=gate.FIELDS)
         if not pace.wait(organization, LONGEST_WAIT):
+            gate.pass_on(organization)
             raise _StoppedError("Too many other calls are to be made for this organization.")
 
     def _count(self) -> None:

@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def ignored(number: int = 1, who=None) -> list:
-    ids = received(*(passes(who or lms_learner(), minute) for minute in range(number)))
+    """Stored one after the other: what is stored at once has one time, and is replayed at once."""
+    ids = [event for minute in range(number) for event in received(passes(who or lms_learner(), minute))]
     inbox.finish(ids, EventStatus.IGNORED)
     return ids
 
