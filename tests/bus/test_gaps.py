@@ -198,3 +198,24 @@ def test_a_new_group_on_a_bus_is_no_gap(bus, stream):
     publish(bus, stream, 3)
     consume_all()
     assert not Gap.objects.exists()
+
+
+def test_the_last_message_before_a_loss_is_told_by_its_position_and_once_by_all_who_find_it(bus, stream):
+    last = publish(bus, stream, 5)[-1]
+    consume_all()
+    consume.gaps.forgotten(TOPIC, GROUP)
+    publish(bus, stream, 1)
+    consume_all()
+    consume.gaps.forgotten(TOPIC, GROUP)
+    assert Gap.objects.get().after == last.decode()
+
+
+def test_a_consumer_that_is_told_where_to_begin_finds_an_empty_bus_too(bus, stream):
+    publish(bus, stream, 3)
+    consume_all()
+    bus.delete(stream)
+    publish(bus, stream, 2)
+    reader = streams.StreamReader(TOPIC, GROUP, "two")
+    InboxConsumer(TOPIC, GROUP, consumer_name="two", last_read_msg_id="0")._enroll(reader)
+    reader.close()
+    assert Gap.objects.get().messages is None

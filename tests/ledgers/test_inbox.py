@@ -1,9 +1,11 @@
 """The inbox: nothing is lost, nothing counts twice, and one bad message hurts only itself."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from pipeline.bus.codec import UndecodableMessage
@@ -44,6 +46,17 @@ def test_an_event_of_a_type_that_nobody_subscribed_to_is_ignored_from_the_start(
     assert inbox.store(messages, TOPIC) == [event.id]
     assert (stored(ours).status, stored(ours).due_at) == ("ignored", None)
     assert inbox.replay([ours.id]) == [ours.id]
+
+
+def test_times_are_written_alike_whatever_else_is_in_the_batch():
+    """Some databases hold times as texts and compare them so."""
+    ours, event, alone = passes(DANA, 1), passes(DANA, 2), passes(DANA, 3)
+    inbox.store([message(ours, type="org.openedx.learning.badge.awarded.v1"), message(event)], TOPIC)
+    inbox.store([message(alone)], TOPIC)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT due_at FROM pipeline_event WHERE due_at IS NOT NULL")
+        shapes = {re.sub(r"\d", "0", str(due_at)) for (due_at,) in cursor.fetchall()}
+    assert len(shapes) == 1
 
 
 def test_a_repeat_of_a_finished_event_does_not_wake_it():

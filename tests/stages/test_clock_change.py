@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from celery.signals import heartbeat_sent
 from django.utils import timezone
 
 from pipeline import clock, stages
@@ -165,3 +166,12 @@ def test_a_small_correction_of_the_clock_changes_nothing(set_clock):
     set_clock(timedelta(seconds=-clock.LEAST_SECONDS + 1))
     assert stages.due().badges == []
     assert fresh(row).due_at == row.due_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_has_nothing_to_do_notices_with_its_heartbeat(set_clock):
+    """Else it would notice at its first call, hours later, and throw away waits that are of the new time."""
+    row = badge(due_at=timezone.now() + HOUR)
+    set_clock(-HOUR)
+    heartbeat_sent.send(sender=None)
+    assert fresh(row).due_at <= timezone.now()
