@@ -18,6 +18,9 @@ from pipeline.stages.observe import SHOWN_WITHIN, Seen, Unsettled, observe
 SOURCE = "re-check"
 """The word for it in the badge's history."""
 
+IN_VAIN = "re-check in vain"
+"""The word for one that Credly was not asked for, or did not answer."""
+
 LONGEST_WAIT = 10.0
 """Seconds that a re-check waits for its turn among the organization's calls: nobody comes back for it."""
 
@@ -25,7 +28,7 @@ FIRST_LOOK_COUNTS = timedelta(days=1)
 """How long a look in vain makes the next one the second."""
 
 LOOKED_UP_WITHIN = timedelta(minutes=10)
-"""A re-check that a repair queued and that is not written down after this was lost on its way; thousands may wait so long."""
+"""A re-check that a repair queued and that Credly has not answered after this is queued again; thousands may wait so long."""
 
 FORBIDDEN = 403
 _NOT_SHOWN = f"{observations.NOT_SHOWN} Ask again later."
@@ -36,22 +39,22 @@ def recheck(badge_id: int) -> Done:
 
     1. Leave alone a badge that Credly never had, and an organization that must not be called now.
     2. Read the badge at Credly and take over what changed.
-    3. Write what Credly said into the history even when nothing did.
+    3. Write what Credly said, or why it said nothing, into the history even when nothing did.
     """
     badge = Badge.objects.select_related("learner", "template__organization").filter(pk=badge_id).first()
     if badge is None or badge.credly_id is None:
         return Done()
     organization = badge.template.organization
     if gate.closed_until(organization):
-        return _note(badge, f"Credly was not asked: {gate.words(organization)}")
+        return _not_asked(badge, gate.words(organization))
     try:
         client = organizations.client(organization)
     except organizations.KeyMissing as missing:
         gate.refused(organization, str(missing))
-        return _note(badge, f"Credly was not asked: {missing}")
+        return _not_asked(badge, str(missing))
     if not pace.wait(organization, LONGEST_WAIT):
         gate.pass_on(organization)
-        return _note(badge, "Credly was not asked: too many other calls are to be made. Ask again later.")
+        return _not_asked(badge, "too many other calls are to be made. Ask again later.")
     seen = observe(client, badge, SOURCE, is_absence_certain=_was_absent(badge) or _was_deleted(badge))
     if isinstance(seen, Seen | Unsettled | Rejected):
         answered(organization)
@@ -61,12 +64,15 @@ def recheck(badge_id: int) -> Done:
 
 
 def lost_rechecks(limit: int) -> list[int]:
-    """Badges whose re-check, queued by a repair, was lost with its message; at most `limit`.  Each again after as long.
+    """Badges whose re-check, queued by a repair, brought no answer of Credly's within `LOOKED_UP_WITHIN`; at most `limit`.
+
+    Its message may be lost, or Credly was not asked, or did not answer.  Each is named again after as long.
 
     Those that an operator asks for alone are not among them: who looks for the result sees that there is none.
     """
     now = timezone.now()
-    made = BadgeHistory.objects.filter(badge=OuterRef("badge"), what=SOURCE, at__gte=OuterRef("repair_queued_at"))
+    answers = BadgeHistory.objects.filter(what=SOURCE, actor="")  # with an actor: asked for, and perhaps not made
+    made = answers.filter(badge=OuterRef("badge"), at__gte=OuterRef("repair_queued_at"))
     rows = Discrepancy.objects.filter(
         ~Exists(made),
         kind=DiscrepancyKind.DIFFERENT,
@@ -80,7 +86,7 @@ def lost_rechecks(limit: int) -> list[int]:
 
 def _was_absent(badge: Badge) -> bool:
     """Whether Credly did not show it at a look at least `SHOWN_WITHIN` ago, and nothing else became known of it since."""
-    known = BadgeHistory.objects.filter(badge=badge, actor="")
+    known = BadgeHistory.objects.filter(badge=badge, actor="").exclude(what=IN_VAIN)
     not_shown = known.filter(what=SOURCE, outcome=_NOT_SHOWN)
     last_else = known.exclude(pk__in=not_shown).order_by("-pk").values_list("pk", flat=True).first() or 0
     now = timezone.now()
@@ -107,11 +113,21 @@ def _told(client: CredlyClient, badge: Badge, seen: Seen | Unsettled | Failure) 
                 answered(badge.template.organization)
                 return _note(badge, f"Credly forbids this call: {message}")
             gate.refused(badge.template.organization, message)
-            return _note(badge, organizations.reason(seen))
+            return _note(badge, organizations.reason(seen), IN_VAIN)
+        case Throttled() | Unavailable() | Unknown():
+            return _note(badge, organizations.reason(seen), IN_VAIN)
         case _:
             return _note(badge, organizations.reason(seen))
 
 
-def _note(badge: Badge, outcome: str) -> Done:
-    BadgeHistory.objects.create(badge=badge, what=SOURCE, outcome=outcome)
+def _not_asked(badge: Badge, why: str) -> Done:
+    """Write down why no call was made, but not time after time: a gate may stay closed for days."""
+    outcome = f"Credly was not asked: {why}"
+    last = badge.history.last()
+    is_known = last is not None and (last.what, last.outcome) == (IN_VAIN, outcome)
+    return Done() if is_known else _note(badge, outcome, IN_VAIN)
+
+
+def _note(badge: Badge, outcome: str, what: str = SOURCE) -> Done:
+    BadgeHistory.objects.create(badge=badge, what=what, outcome=outcome)
     return Done()

@@ -44,7 +44,7 @@ def main() -> int:
     with Cluster(folder, numbers=LARGE, seed=options.seed, database=DATABASES[options.database]) as cluster:
         storm = Storm(cluster, options.seed)
         _run(storm, options.kills, started + options.minutes * 60)
-    table = _table(storm.tally, cluster.restarts, time.monotonic() - started)
+    table = _table(storm.tally, options.database, cluster.restarts, time.monotonic() - started)
     sys.stdout.write(f"{_command(options)}\n\n{table}")
     if storm.tally.violations:
         sys.stdout.write("\n".join(["", *map(str, storm.tally.violations), f"Logs: {folder}/logs", ""]))
@@ -82,15 +82,16 @@ def _run(storm: Storm, kills: int, until: float) -> None:
             )
 
 
-def _table(tally: Tally, restarts: int, seconds: float) -> str:
+def _table(tally: Tally, database: str, restarts: int, seconds: float) -> str:
     """The summary in Markdown."""
     return "| | |\n| --- | --- |\n" + "".join(
-        f"| {what} | {figure} |\n" for what, figure in _rows(tally, restarts, seconds)
+        f"| {what} | {figure} |\n" for what, figure in _rows(tally, database, restarts, seconds)
     )
 
 
-def _rows(tally: Tally, restarts: int, seconds: float) -> Iterator[tuple[str, object]]:
+def _rows(tally: Tally, database: str, restarts: int, seconds: float) -> Iterator[tuple[str, object]]:
     broken = Counter(violation.kind for violation in tally.violations)
+    yield "database", database
     yield "kills", tally.kills
     for (process, signal), number in sorted(tally.struck.items()):
         yield f"{signal} of {process}", number

@@ -205,6 +205,11 @@ class Cluster(System):
         """Rows of the database, which is opened for reading only."""
         return self.database.query(sql, values)
 
+    def gaps(self) -> list[dict[str, Any]]:
+        """What our own status says that the bus lost, the newest first."""
+        found: list[dict[str, Any]] = self.status()["bus"]["gaps"]
+        return found
+
     def receive_webhooks(self, organization: str) -> None:
         """Have Credly post an organization's webhooks to our `web` process, and again soon what got no 200."""
         self.credly("PATCH", "switches", {"webhook_time_factor": 0.01})
@@ -268,10 +273,13 @@ class Cluster(System):
                 _signal_group(pid, signal.SIGSTOP)
                 self._continue_at[pid] = time.monotonic() + PAUSE_SECONDS
 
-    def dismiss(self, fuse: Fuse) -> None:
-        """The process that a fuse killed is not started again before `recall`."""
+    def struck_by(self, fuse: Fuse) -> str:
+        """The name of the process that a fuse struck, as long as it was not started again."""
         blown = fuse.blown()
-        name = next(name for name, process in self._supervised.items() if blown and process.pid == blown.group)
+        return next(name for name, process in self._supervised.items() if blown and process.pid == blown.group)
+
+    def dismiss(self, name: str) -> None:
+        """A process that was killed is not started again before `recall`."""
         self._dismissed[name] = self._supervised.pop(name)
 
     def recall(self) -> None:

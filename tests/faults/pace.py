@@ -13,11 +13,15 @@ VARIABLE = "FAULTS_PACE"
 QUICK = "quick"
 IMPATIENT = "quick, and Credly must answer quickly too"
 """For tests of answers that are slow or never come."""
+SMALL_BATCHES = "quick, and a read brings few messages"
 DRIVEN = "waits as in production, and the test drives the clock"
 """Housekeeping comes as often as the clock jumps."""
 
 CLAIM_SECONDS = 5.0
 """How long a claim lasts at this pace: a process that is paused for longer finds that another has its work."""
+
+FEW_MESSAGES = 3
+"""That a read brings, with small batches."""
 
 _WAITS = {
     ("pipeline.ledgers.claims", "CLAIM_LASTS"): timedelta(seconds=CLAIM_SECONDS),
@@ -40,6 +44,7 @@ _WAITS = {
     ("pipeline.configuration.gate", "LONGEST_THROTTLE"): timedelta(seconds=30.0),
     ("pipeline.bus.streams", "CLAIM_INTERVAL_SECONDS"): 1.0,
     ("pipeline.stages.consume", "CLAIM_IDLE_MS"): 3_000,
+    ("pipeline.ledgers.gaps", "ONE_LOSS"): timedelta(seconds=5.0),
 }
 
 _CALLS = {
@@ -49,11 +54,18 @@ _CALLS = {
     ),
 }
 
+_BATCHES = {("pipeline.stages.consume", "BATCH"): FEW_MESSAGES}
+
+_QUICK: dict[str, dict[tuple[str, str], object]] = {
+    QUICK: _WAITS,
+    IMPATIENT: _WAITS | _CALLS,
+    SMALL_BATCHES: _WAITS | _BATCHES,
+}
+
 
 def set_if_asked() -> None:
     """Shorten the waits of this process if its environment says so."""
-    waits: dict[tuple[str, str], object] = {QUICK: _WAITS, IMPATIENT: _WAITS | _CALLS}.get(_asked(), {})
-    for (module, name), value in waits.items():
+    for (module, name), value in _QUICK.get(_asked(), {}).items():
         changed = import_module(module)
         getattr(changed, name)  # raises should it have another name by now
         setattr(changed, name, value)
@@ -61,7 +73,7 @@ def set_if_asked() -> None:
 
 def set_schedule_if_asked(app: Celery) -> None:
     """The same for the broker and beat."""
-    if _asked() in (QUICK, IMPATIENT):
+    if _asked() in _QUICK:
         app.conf.beat_schedule["housekeeping"]["schedule"] = 1.0
         app.conf.broker_transport_options |= {"visibility_timeout": 6, "unacked_restore_interval": 1}
     if _asked() == DRIVEN:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -24,7 +25,7 @@ from django.utils import timezone
 from pipeline.credly.outcomes import Confirmed, Unknown
 from pipeline.credly.records import CredlyEvent
 from pipeline.ledgers.holdings import Step
-from pipeline.models import Badge, Event, Signal
+from pipeline.models import Badge, Event, Organization, Signal
 from pipeline.stages.housekeeping import Due
 from tests.faults import switchboard
 
@@ -101,6 +102,12 @@ def _obey_what_was_posted(original: Original, client: Any, claim: Any, event: Cr
     return original(client, claim, replace(event, event_type=claim.webhook.event_type))
 
 
+def _one_gate_for_all(original: Original, organization: Organization) -> datetime | None:
+    closed = Organization.objects.exclude(gate_reason="").first()
+    until: datetime | None = original(closed or organization)
+    return until
+
+
 def _but_not_for_an_error(original: Original, work: Any) -> None:
     """For what is called by the handler of an error, and elsewhere too."""
     if sys.exc_info()[1] is None:
@@ -154,10 +161,16 @@ PROTECTIONS = {
             "pipeline.ledgers.holdings:put_down",
             _but_not_for_an_error,
         ),
+        Protection("a bus that came back empty is told", "pipeline.ledgers.gaps:forgotten", lambda *_: None),
+        Protection(
+            "what was held and is gone is told", "pipeline.bus.streams:StreamReader._drop_deleted", lambda *_: []
+        ),
         Protection("what was trimmed is looked for", "pipeline.bus.streams:find_gap", lambda *_: None),
         Protection("an answer that proves nothing is not believed", "pipeline.stages.issue:_not_done", _believe),
         Protection("Credly is left alone for as long as it asks", "pipeline.credly.verdict:_seconds", lambda *_: None),
         Protection("no call passes a closed gate", "pipeline.configuration.gate:closed_until", lambda *_: None),
+        Protection("each organization has its own gate", "pipeline.configuration.gate:closed_until", _one_gate_for_all),
+        Protection("Credly's failures are counted", "pipeline.configuration.gate:failed", lambda *_: None),
         Protection("a webhook is stored before it is answered", "pipeline.web.webhooks:_store", _answer_first),
         Protection(
             "what Credly does not show is looked for twice",

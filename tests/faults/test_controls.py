@@ -45,7 +45,7 @@ def killed_for_good(cluster: Cluster) -> Story:
     armed = cluster.arm("read, not stored", Blow.KILL)
     cluster.play(story.all_pass())
     eventually(armed.blown)
-    cluster.dismiss(armed)
+    cluster.dismiss(cluster.struck_by(armed))
     return story
 
 

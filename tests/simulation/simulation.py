@@ -148,12 +148,19 @@ class Simulation:
         self._set_rates()
 
     def _bring_back(self) -> bool:
-        """Put back, as a person would, what was killed or stalled so often by chance that it was taken for poison."""
-        unlucky = Event.objects.filter(status="failed", error__startswith="Taken up")
-        brought = inbox.redrive(list(unlucky.values_list("pk", flat=True)))
-        if brought:
+        """Put back, as a person would, what was killed or stalled so often by chance that it was taken for poison.
+
+        Raises:
+            Broken: an event was set aside with too few halts since it was last put back.
+        """
+        taken_for_poison = Event.objects.filter(status="failed", error__startswith="Taken up")
+        unlucky = list(taken_for_poison.values_list("pk", flat=True))
+        for event in unlucky:
+            halts = self._scheduler.halts.pop(f"persist {str(event)[:4]}", 0)
+            if halts < claims.MOST_TAKEN_UP:
+                raise Broken(f"event {event} was set aside, though its work was killed or stalled only {halts} times")
             self._scheduler.note("set aside")
-        return bool(brought)
+        return bool(inbox.redrive(unlucky))
 
     def _step(self) -> bool:
         """Let one thing happen; False if nothing is left to do."""
@@ -211,8 +218,7 @@ class Simulation:
             self._scheduler.kill(worker)
             return
         if worker.may_stall and self._happens("stall"):
-            worker.wakes = self._scheduler.now + self._chance.uniform(1, 120)
-            self._scheduler.note("stall", f"{worker.name} at {worker.at}")
+            self._scheduler.stall(worker, self._chance.uniform(1, 120))
             return
         if mortal and self._happens("crash in a transaction"):
             self._scheduler.strike(worker, Crash)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pipeline import rules
 from pipeline.bus.streams import Entry
 from pipeline.configuration import gate
-from pipeline.ledgers import claims, holdings, outbox
+from pipeline.ledgers import claims, holdings, inbox, outbox
 from pipeline.ledgers.holdings import Claim, Step
 from pipeline.models import Badge, CredlyState, Organization, Standing
 from pipeline.stages import clock_change
@@ -118,6 +118,11 @@ def test_where_the_last_arrival_decides_order_matters(database):
 
 def test_without_housekeeping_a_lost_message_is_a_lost_event(database):
     assert broken_without(housekeeping=False).startswith("stuck")
+
+
+def test_where_what_was_taken_up_is_never_put_down_events_are_set_aside_that_harm_nobody(database):
+    message = broken_without(patch.object(inbox, "put_down", lambda event: None))
+    assert "was set aside, though" in message
 
 
 def test_without_its_transaction_persisting_leaves_half_of_it(database):

@@ -1,5 +1,6 @@
 """The re-check: what Credly says of a badge is taken over and written down, also when it is nothing new."""
 
+import sys
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -8,8 +9,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from pipeline import stages
-from pipeline.configuration import gate
-from pipeline.ledgers import discrepancies
+from pipeline.configuration import gate, pace
+from pipeline.ledgers import discrepancies, interventions
 from pipeline.ledgers.holdings import Done
 from pipeline.models import Badge, CredlyState, Discrepancy, Organization
 from pipeline.stages.recheck import LOOKED_UP_WITHIN
@@ -36,9 +37,16 @@ def shows_nothing(site, row: Badge) -> None:
 
 
 def said(row: Badge) -> str:
-    """What the last re-check wrote into the history."""
+    """What Credly answered to the last re-check, as the history has it."""
     entry = row.history.last()
     assert entry.what == "re-check"
+    return entry.outcome
+
+
+def said_in_vain(row: Badge) -> str:
+    """Why the last re-check got no answer, as the history has it."""
+    entry = row.history.last()
+    assert entry.what == "re-check in vain"
     return entry.outcome
 
 
@@ -98,6 +106,19 @@ def test_a_look_in_vain_does_not_count_once_credly_showed_the_badge_again_or_day
     assert (row.credly_state, signals(row)) == ("pending", ["awarded"])
 
 
+def test_a_look_that_credly_did_not_answer_says_nothing_of_the_one_before(site):
+    row = site.issued()
+    site.academy.call("DELETE", f"/badges/{row.credly_id}")
+    recheck(row)
+    site.fault("500", method="GET")
+    recheck(row)
+    assert said_in_vain(row) == "Credly gave no usable answer: HTTP 500"
+    site.heal()
+    let_pass(row, 60)
+    recheck(row)
+    assert (row.credly_state, said(row)) == ("revoked", "not at Credly any more")
+
+
 def test_a_badge_from_before_our_time_that_credly_lists_under_the_e_mail_is_not_taken_for_gone(site):
     row = site.badge()
     site.academy.issued(recipient_email=row.learner.email, issuer_earner_id=None)
@@ -106,7 +127,7 @@ def test_a_badge_from_before_our_time_that_credly_lists_under_the_e_mail_is_not_
     path = f"/badges/{row.credly_id}$"
     site.fault(method="GET", match={"path": path}, status=404, body={"data": {"message": "Resource not found"}})
     recheck(row)
-    assert said(row).endswith("yet lists it")
+    assert said_in_vain(row).endswith("yet lists it")
     assert row.credly_state == "pending"
 
 
@@ -115,7 +136,7 @@ def test_a_badge_that_credly_does_not_find_but_lists_is_not_taken_for_gone(site)
     path = f"/badges/{row.credly_id}$"
     site.fault(method="GET", match={"path": path}, status=404, body={"data": {"message": "Resource not found"}})
     recheck(row)
-    assert (row.credly_state, said(row)) == (
+    assert (row.credly_state, said_in_vain(row)) == (
         "pending",
         "Credly gave no usable answer: Credly did not find the badge, and yet lists it",
     )
@@ -127,7 +148,7 @@ def test_a_badge_that_credly_does_not_find_is_kept_when_its_list_can_not_be_read
     site.fault("500", method="GET", match={"path": "/badges$"})
     recheck(row)
     assert row.credly_state == "pending"
-    assert said(row) == "Credly gave no usable answer: HTTP 500"
+    assert said_in_vain(row) == "Credly gave no usable answer: HTTP 500"
 
 
 def replace(site, row: Badge) -> str:
@@ -169,24 +190,24 @@ def test_credly_out_of_reach_changes_nothing_and_is_written(site, settings):
     call_credly_at(NOBODY_LISTENS, settings)
     recheck(row)
     assert row.credly_state == "pending"
-    assert said(row).startswith("Credly gave no usable answer: ")
+    assert said_in_vain(row).startswith("Credly gave no usable answer: ")
 
 
 def test_credly_that_asks_for_fewer_calls_is_left_alone(site):
     row = site.issued()
     site.fault("429", method="GET")
     recheck(row)
-    assert said(row) == "Credly asked for fewer calls."
+    assert said_in_vain(row) == "Credly asked for fewer calls."
 
 
 def test_a_dead_key_closes_the_organizations_gate_and_the_next_re_check_makes_no_call(site):
     row = site.issued()
     Organization.objects.filter(pk=site.organization.pk).update(api_key=uuid4().hex)
     recheck(row)
-    assert said(row).startswith("Credly refuses the organization's key: ")
+    assert said_in_vain(row).startswith("Credly refuses the organization's key: ")
     calls = len(site.calls("GET", "/badges/"))
     recheck(row)
-    assert said(row) == "Credly was not asked: the organization has no working API key."
+    assert said_in_vain(row) == "Credly was not asked: the organization has no working API key."
     assert len(site.calls("GET", "/badges/")) == calls
 
 
@@ -194,7 +215,7 @@ def test_a_missing_key_is_written_and_closes_the_gate(site):
     row = site.issued()
     Organization.objects.filter(pk=site.organization.pk).update(api_key="")
     recheck(row)
-    assert said(row).startswith("Credly was not asked: This organization has no API key")
+    assert said_in_vain(row).startswith("Credly was not asked: This organization has no API key")
     assert Organization.objects.get().gate_closed_at is not None
 
 
@@ -250,7 +271,51 @@ def test_a_queued_re_check_that_was_lost_is_named_again_and_not_at_once_again(qu
     assert stages.due().rechecks == []
 
 
-def test_one_that_was_made_is_named_no_more(queued):
-    recheck(queued)
+def wait_to_be_looked_up() -> None:
     Discrepancy.objects.update(repair_queued_at=F("repair_queued_at") - LOOKED_UP_WITHIN)
+
+
+def test_one_that_credly_answered_is_named_no_more(queued):
+    recheck(queued)
+    wait_to_be_looked_up()
     assert stages.due().rechecks == []
+
+
+@pytest.mark.parametrize("preset", ["401", "429", "500", "reset-before"])
+def test_one_that_credly_did_not_answer_is_named_again_and_heals_by_itself(site, queued, preset):
+    site.fault(preset, method="GET")
+    recheck(queued)
+    assert said_in_vain(queued)
+    wait_to_be_looked_up()
+    assert stages.due().rechecks == [queued.pk]
+    site.heal()
+    Organization.objects.update(call_again_at=timezone.now())
+    recheck(queued)
+    wait_to_be_looked_up()
+    assert (queued.credly_state, stages.due().rechecks) == ("revoked", [])
+
+
+def test_one_that_credly_was_not_asked_for_is_named_again_and_that_is_written_once(site, queued):
+    gate.throttled(site.organization, 600)
+    for _ in range(3):
+        recheck(queued)
+        assert said_in_vain(queued) == "Credly was not asked: it asked for fewer calls."
+        wait_to_be_looked_up()
+        assert stages.due().rechecks == [queued.pk]
+    assert queued.history.filter(what="re-check in vain").count() == 1
+
+
+def test_one_that_got_no_turn_is_named_again(site, queued, settings, monkeypatch):
+    settings.CREDLY_RATE_LIMIT = 1
+    monkeypatch.setattr(sys.modules["pipeline.stages.recheck"], "LONGEST_WAIT", 0)
+    while pace.may_call(site.organization):
+        continue
+    recheck(queued)
+    assert said_in_vain(queued).startswith("Credly was not asked: too many other calls")
+    wait_to_be_looked_up()
+    assert stages.due().rechecks == [queued.pk]
+
+
+def test_that_an_operator_asked_for_a_look_does_not_count_as_one(queued):
+    interventions.recheck(queued, "olga")
+    assert stages.due().rechecks == [queued.pk]
