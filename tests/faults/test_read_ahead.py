@@ -9,7 +9,7 @@ from tests.faults.cluster import GROUP, SMALL, TOPIC, Cluster
 from tests.faults.databases import Postgres
 from tests.faults.fuses import Blow
 from tests.faults.pace import FEW_MESSAGES
-from tests.faults.selection import SEED
+from tests.faults.selection import SEED, sample
 from tests.faults.story import Story
 from tests.faults.trial import assert_nothing_violated
 from tests.faults.witness import violations
@@ -60,15 +60,11 @@ def killed_with_two_reads_in_hand(cluster: Cluster) -> Story:
     return story
 
 
-def test_both_reads_come_back_to_a_consumer_that_is_started_again(cluster):
+@pytest.mark.parametrize("is_started_again", sample([True, False], 1))
+def test_both_reads_of_a_killed_consumer_are_done_once(cluster, is_started_again):
     story = killed_with_two_reads_in_hand(cluster)
-    assert cluster.settle() == []
-    assert_nothing_violated(cluster, story)
-
-
-def test_both_reads_are_claimed_by_another_if_it_is_not(cluster):
-    story = killed_with_two_reads_in_hand(cluster)
-    cluster.dismiss(KILLED)
+    if not is_started_again:
+        cluster.dismiss(KILLED)
     assert cluster.settle() == []
     assert_nothing_violated(cluster, story)
 
