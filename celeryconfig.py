@@ -93,7 +93,7 @@ task_routes = {
 }
 
 # --- schedule ---------------------------------------------------------------------------------------------------------
-beat_scheduler = "pipeline.beat:SteadyScheduler"  # in memory: nothing is lost by a restart, and no file is needed
+beat_scheduler = "tasks.beat:SteadyScheduler"  # in memory: nothing is lost by a restart, and no file is needed
 beat_schedule = {
     # Repeats are harmless; after a pause a dozen are enough.  Expiry compares the clocks of two hosts, hence a minute.
     "housekeeping": {"task": "housekeeping", "schedule": 5.0, "options": {"expires": 60}},

@@ -142,9 +142,7 @@ PROTECTIONS = {
         Protection("a signal is written with the fact it tells", "pipeline.ledgers.outbox:write", _publish_from_memory),
         Protection("a signal is marked after it was published", "pipeline.stages:emit", _mark_first),
         Protection("waits begin anew when the clock was set", "pipeline.stages.clock_change:notice", lambda _: None),
-        Protection(
-            "beat goes on when the clock was set back", "pipeline.beat:SteadyScheduler.tick", _tick_as_celery_does
-        ),
+        Protection("beat goes on when the clock was set back", "tasks.beat:SteadyScheduler.tick", _tick_as_celery_does),
         Protection("what the bus did not take is published later", "pipeline.ledgers.outbox:postpone", _give_up),
         Protection(
             "a group that is gone is made again",

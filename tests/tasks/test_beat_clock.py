@@ -6,7 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.beat import ScheduleEntry, Scheduler
 
-from pipeline.beat import SteadyScheduler
+from tasks.beat import SteadyScheduler
 
 INTERVAL = timedelta(seconds=10)
 DAY = timedelta(days=1)

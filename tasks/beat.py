@@ -5,7 +5,7 @@ from typing import Any
 from celery.beat import Scheduler
 
 
-class SteadyScheduler(Scheduler):  # type: ignore[misc]  # Celery has no types
+class SteadyScheduler(Scheduler):
     """Celery's own, in memory, which goes on when the wall clock is set back.
 
     Celery's compares wall clock times: it would stand still until the time of its last run comes again.
