@@ -34,7 +34,7 @@ def deadly(work: Callable[..., Any], about: Callable[..., int]) -> Callable[...,
 
 match os.environ["DEADLY_PLACE"]:
     case "evaluate":
-        evaluate.check = deadly(evaluate.check, lambda event, _: event.lms_user_id)
+        evaluate.check = deadly(evaluate.check, lambda event, _: event.payload["user"]["id"])
     case "persist":
         badges.follow = deadly(badges.follow, lambda learner, *_: learner.lms_user_id)
     case "issue":
