@@ -107,9 +107,10 @@ def failed(organization: Organization) -> None:
     2. Close the gate if that was one too many; after a probe let the next one wait longer.
     """
     now = timezone.now()
-    if reason(organization) and _keep_closed(
-        organization, GateReason.FAILING, now + _probe_wait(organization.failures + 1)
-    ):
+    why = reason(organization)
+    if why is GateReason.THROTTLED:  # whose time is over: it is open again, and this is its first failure
+        _spoken_for(organization).update(gate_reason="", gate_closed_at=None, call_again_at=None)
+    elif why and _keep_closed(organization, GateReason.FAILING, now + _probe_wait(organization.failures + 1)):
         return
     rows = _row(organization).filter(_OPEN)
     rows.update(failures=F("failures") + 1)

@@ -82,3 +82,10 @@ def test_a_probe_that_was_not_made_lets_the_next_caller_be_it():
     assert timedelta(seconds=seconds_closed(row)) > timedelta(0)
     gate.pass_on(probe)
     assert seconds_closed(row) == 0
+
+
+def test_a_failure_after_a_throttle_is_over_does_not_close_the_gate_again(throttled_before):
+    row, first, _ = throttled_before
+    gate.failed(first)
+    assert seconds_closed(row) == 0
+    assert copy_of(row).gate_reason == ""
