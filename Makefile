@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Spaces in the project's path are fine: every path below is relative.
 
-.PHONY: help install demo test faults bench lint types screenshots check clean
+.PHONY: help install demo test faults bench docs lint types screenshots check clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,10 @@ faults: install  ## kill processes at random, a thousand times, and look for wha
 
 bench: install  ## measure how fast it is, beside what (ARGS="--quick", "--only taking_in", "--write-docs")
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: install  ## build the documentation site into var/site
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: install  ## check style
 	@$(BIN)/ruff check

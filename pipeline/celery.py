@@ -13,6 +13,8 @@ from celery.worker import state
 from django.db import close_old_connections, connections
 from kombu.transport import redis
 
+from pipeline import task_logs, task_times  # noqa: F401 - importing connects
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 
 # What a channel of kombu's raises once its connection is gone, when a message is acknowledged, handed back or published

@@ -17,6 +17,8 @@ from pipeline.bus.codec import can_travel
 from pipeline.configuration import keys, organizations
 from pipeline.models import Organization
 
+SHORTEST_TOKEN = 16
+
 
 @checks.register
 def check_badge_events(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -116,6 +118,15 @@ def check_webhook_secret(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
     return [
         checks.Warning(what, hint="Choose a secret and set it here and at Credly (docs/webhooks.md).", id="badges.W006")
     ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_metrics_token(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``METRICS_TOKEN``: W007 if it is so short that it can be guessed.  Without one the metrics are closed."""
+    if not 0 < len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+        return []
+    what = f"METRICS_TOKEN has less than {SHORTEST_TOKEN} characters, so it can be guessed."
+    return [checks.Warning(what, hint="Make one with: openssl rand -hex 32", id="badges.W007")]
 
 
 def _check_expiry(key: keys.Expiring) -> CheckMessage:

@@ -8,6 +8,7 @@ import copy
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,14 @@ class ConfigurationError(SystemExit):
         super().__init__(f"Configuration error: {message}")
 
 
+@dataclass(frozen=True)
+class Lookup:
+    """What was asked of the environment: the default (`REQUIRED`: none) and, in words, what is allowed."""
+
+    default: Any
+    allowed: str
+
+
 class Environment:
     """The three layers a setting is looked up in.
 
@@ -41,7 +50,8 @@ class Environment:
         self._variables = variables
         self._file = file
         self._file_name = file_name
-        self._looked_up: set[str] = set()
+        self.looked_up: dict[str, Lookup] = {}
+        """Every setting asked for so far, by name."""
 
     @classmethod
     def load(cls, variables: Mapping[str, str]) -> "Environment":
@@ -80,9 +90,9 @@ class Environment:
         """A whole number of at least `minimum`."""
         return int(self._read(name, default, lambda value: _integer(value, minimum), f"a whole number from {minimum}"))
 
-    def words(self, name: str, default: list[str]) -> list[str]:
-        """A comma list in the environment, a list in the file."""
-        return list(self._read(name, default, _words, "a comma list"))
+    def words(self, name: str, default: list[str], *, secret: bool = False) -> list[str]:
+        """A comma list in the environment, a list in the file; a `secret` one is never shown."""
+        return list(self._read(name, default, _words, "a comma list", secret=secret))
 
     def url(self, name: str, default: Any, schemes: tuple[str, ...], *, secret: bool = True) -> str:
         """An absolute URL with one of `schemes`; it may hold a password and then is never shown."""
@@ -96,7 +106,7 @@ class Environment:
 
     def mapping(self, name: str, default: Mapping[str, Any]) -> dict[str, Any]:
         """The file's mapping of that name merged over the default, level by level."""
-        self._looked_up.add(name)
+        self.looked_up[name] = Lookup(default, "a mapping")
         override = self._file.get(name)
         if override is None:
             return copy.deepcopy(dict(default))
@@ -106,13 +116,13 @@ class Environment:
 
     def others(self) -> dict[str, Any]:
         """The file's settings that were not looked up: they are Django's or a library's, and taken as they are."""
-        return {name: value for name, value in self._file.items() if name not in self._looked_up}
+        return {name: value for name, value in self._file.items() if name not in self.looked_up}
 
     def _read(
         self, name: str, default: Any, convert: Callable[[Any], Any], allowed: str, *, secret: bool = False
     ) -> Any:
         """The first layer that has the setting decides; its value goes through `convert`."""
-        self._looked_up.add(name)
+        self.looked_up[name] = Lookup(default, allowed)
         layers = ((self._variables, name), (self._file, f"{name} in {self._file_name}"))
         for layer, label in layers:
             value = layer.get(name)

@@ -11,12 +11,17 @@ from typing import Any
 
 import dj_database_url
 
+from pipeline import logs
 from pipeline.environment import REQUIRED, ConfigurationError, Environment, keys_by_organization
+from pipeline.web import policy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 BADGES_TOPIC = "learning-badges-lifecycle"
+
+THIS_MACHINE = ["localhost", "127.0.0.1", "[::1]"]
+"""Names by which nobody else can reach a site."""
 
 LOCK_SECONDS = 6
 """How long a statement waits for a lock on PostgreSQL; then the work is tried again later."""
@@ -125,21 +130,62 @@ def _badges_config(environment: Environment) -> dict[str, Any]:
     return config
 
 
+def _choice(environment: Environment, name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = environment.text(name, default)
+    if value not in allowed:
+        raise ConfigurationError(f"{name}: {value!r} is not allowed; it must be {' or '.join(allowed)}")
+    return value
+
+
+def _with_verification(url: str, verify: bool) -> str:
+    """A `rediss://` URL that says whether the server has to prove who it is; what it says itself stands."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={'required' if verify else 'none'}"
+
+
 _environment = Environment.load(os.environ)
 
 DEBUG = _environment.boolean("DEBUG", False)
 SECRET_KEY = _environment.text("SECRET_KEY", "insecure-key-for-debugging-only" if DEBUG else REQUIRED)
-# The library that encrypts stored API keys derives its key from SECRET_KEY and this.
-SALT_KEY = _environment.text("SALT_KEY", "badges-pipeline")
-ALLOWED_HOSTS = _environment.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+SECRET_KEY_FALLBACKS = _environment.words("SECRET_KEY_FALLBACKS", [], secret=True)
+# The library that encrypts stored API keys derives its key from SECRET_KEY and this; it reads with the fallbacks too.
+SALT_KEY = [
+    _environment.text("SALT_KEY", "badges-pipeline"),
+    *_environment.words("SALT_KEY_FALLBACKS", [], secret=True),
+]
+ALLOWED_HOSTS = _environment.words("ALLOWED_HOSTS", THIS_MACHINE)
 CSRF_TRUSTED_ORIGINS = _environment.words("CSRF_TRUSTED_ORIGINS", [])
+
+# A site that others can reach is served over HTTPS, by a proxy, unless it says otherwise (docs/decisions/0019-web-security.md).
+HTTPS = _environment.boolean("HTTPS", not DEBUG and not set(ALLOWED_HOSTS) <= set(THIS_MACHINE))
+# How many proxies stand before the web process and write the X-Forwarded headers.
+PROXIES = _environment.integer("PROXIES", 1 if HTTPS else 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and PROXIES else None
+SECURE_SSL_REDIRECT = HTTPS
+# Probes and scrapers call the process itself; a webhook that is redirected would arrive without its body.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$", r"^badges/credly/webhook/"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+# What else lives below our name is not ours to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": policy.PAGES}
+
 DATABASES = {"default": _database(_environment)}
 
 _REDIS = ("redis", "rediss", "unix")
 REDIS_URL = _environment.url("REDIS_URL", "redis://localhost:6379/0", _REDIS)
 CELERY_BROKER_URL = _environment.url("CELERY_BROKER_URL", REDIS_URL, ("redis", "rediss", "amqp", "amqps", "sentinel"))
-
 EVENT_BUS_REDIS_CONNECTION_URL = _environment.url("EVENT_BUS_REDIS_CONNECTION_URL", REDIS_URL, _REDIS)
+# Where a URL says nothing itself.  The bus's library verifies unless it is told not to; the broker's has to be told.
+REDIS_TLS_VERIFY = _environment.boolean("REDIS_TLS_VERIFY", True)
+CELERY_BROKER_URL = _with_verification(CELERY_BROKER_URL, REDIS_TLS_VERIFY)
+if not REDIS_TLS_VERIFY:
+    EVENT_BUS_REDIS_CONNECTION_URL = _with_verification(EVENT_BUS_REDIS_CONNECTION_URL, REDIS_TLS_VERIFY)
+
 EVENT_BUS_REDIS_STREAM_MAX_LEN = _environment.integer("EVENT_BUS_REDIS_STREAM_MAX_LEN", 10_000)
 EVENT_BUS_TOPIC_PREFIX = _environment.text("EVENT_BUS_TOPIC_PREFIX", "")
 EVENT_BUS_PRODUCER = _environment.text("EVENT_BUS_PRODUCER", "pipeline.bus.producer.create_producer")
@@ -152,6 +198,10 @@ EVENTS_SERVICE_NAME = "credentials"
 RETENTION_DAYS = _environment.integer("RETENTION_DAYS", 180, minimum=1)
 # The last part of the webhook's path, when Credly is told one; without it any is taken, since each event is verified anyway.
 CREDLY_WEBHOOK_SECRET = _environment.text("CREDLY_WEBHOOK_SECRET", "")
+
+# What Prometheus shows as bearer token, and whether `/metrics` is open to everybody where there is none.
+METRICS_TOKEN = _environment.text("METRICS_TOKEN", "")
+METRICS_OPEN = _environment.boolean("METRICS_OPEN", DEBUG)
 
 # Calls to Credly per second and organization over all processes, and at once per `credly` process; 0 is no limit of ours.
 # Credly publishes none.
@@ -187,6 +237,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -228,20 +279,18 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "ENVIRONMENT": "pipeline.admin.theme.environment",
     "DASHBOARD_CALLBACK": "pipeline.admin.dashboard.dashboard",
+    "LOGIN": {"form": "pipeline.web.login.LoginForm"},
     "STYLES": ["pipeline.admin.theme.style_sheet"],
     "SIDEBAR": {"navigation": "pipeline.admin.theme.navigation"},
 }
 
 # edx_django_utils looks for New Relic and warns unless told that there is no telemetry.
 OPENEDX_TELEMETRY: list[str] = []
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    # It logs the whole data of every event, names and e-mails included.
-    "loggers": {"openedx_events": {"level": "WARNING"}},
-}
+LOG_FORMAT = _choice(_environment, "LOG_FORMAT", "text" if DEBUG else "json", ("json", "text"))
+LOG_LEVEL = _choice(_environment, "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = logs.settings(LOG_FORMAT, LOG_LEVEL, debug=DEBUG)
+
+LOOKED_UP = _environment.looked_up
+"""Every setting above that the environment or the file may set; the settings reference is made of it."""
 
 globals().update(_environment.others())

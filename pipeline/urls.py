@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
+from pipeline.web.metrics import metrics
 from pipeline.web.probes import healthz, readyz
 from pipeline.web.status import status_page
 from pipeline.web.webhooks import receive_webhook
@@ -17,4 +18,5 @@ urlpatterns = [
     path("badges/credly/webhook/<path:secret>/", receive_webhook, name="webhook"),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
 ]

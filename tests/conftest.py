@@ -1,10 +1,13 @@
 """Real parts that tests of several rooms share: the Credly emulator and a Redis server."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
+from redis import Redis
 
+from pipeline import measures
 from pipeline.embedded.redis import RedisServer
 from tests.credly.emulated_credly import Academy, EmulatedCredly, running_emulator
 
@@ -20,6 +23,17 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_fa
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture
+def shared_redis(redis_server: RedisServer, settings: Any) -> Iterator[Redis]:
+    """Broker and bus, empty, where this process adds what it measures; what earlier tests measured is forgotten."""
+    settings.CELERY_BROKER_URL = settings.EVENT_BUS_REDIS_CONNECTION_URL = redis_server.url
+    measures._store._sums.clear()
+    measures._store._moments.clear()
+    with Redis.from_url(redis_server.url) as client:
+        client.flushdb()
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Where the consumer groups of a stream stand: what each has still to read, and what was trimmed before it was read."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,9 @@ from pipeline.bus.connection import connect
 
 _CHUNK = 1_000
 _LAST_MILLISECOND = 253_402_300_799_000  # the end of the year 9999
+
+MOST_COUNTED = 10_000
+"""Entries that are counted one by one where a rough number will do; each is read whole for that."""
 
 EntryKey = tuple[int, int]
 
@@ -69,6 +73,14 @@ class Gap:
         )
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for a group: how many entries, and when the oldest of them was added."""
+
+    entries: int
+    oldest: datetime | None
+
+
 def entry_key(entry_id: bytes) -> EntryKey:
     """An entry id as numbers that sort as Redis sorts: milliseconds and sequence."""
     milliseconds, _, sequence = entry_id.partition(b"-")
@@ -103,6 +115,26 @@ def unread(topic: str, group: str, client: Redis | None = None) -> int:
     if row is None:
         return int(client.xlen(stream))
     return int(row["pending"]) + _count_after(client, stream, row["last-delivered-id"])
+
+
+def backlog(topic: str, group: str, client: Redis | None = None) -> Backlog:
+    """What waits for a group, as `unread` has it, but told cheaply however long it is.
+
+    The server's own ``lag`` is taken where it has one, although that counts trimmed entries until the group reads on; else
+    entries are counted up to `MOST_COUNTED`. Raises redis.exceptions.RedisError.
+    """
+    client = client or connect()
+    stream = get_full_topic(topic)
+    row = next((row for row in _group_rows(client, stream) if row["name"] == group.encode()), None)
+    if row is None:
+        first: Any = client.xrange(stream, count=1)
+        return Backlog(int(client.xlen(stream)), entry_time(first[0][0].decode()) if first else None)
+    unseen: Any = client.xrange(stream, min=b"(" + row["last-delivered-id"], count=1)
+    held = client.xpending(stream, group)["min"]
+    ids = [entry_id for entry_id, _ in unseen] + ([held] if held else [])
+    lag = row.get("lag")
+    not_delivered = _count_after(client, stream, row["last-delivered-id"], MOST_COUNTED) if lag is None else lag
+    return Backlog(int(row["pending"]) + not_delivered, entry_time(min(ids, key=entry_key).decode()) if ids else None)
 
 
 def find_gap(topic: str, group: str, client: Redis | None = None) -> Gap | None:
@@ -168,10 +200,10 @@ def _position(client: Redis, stream: str, row: dict[str, Any]) -> GroupPosition:
     )
 
 
-def _count_after(client: Redis, stream: str, entry_id: bytes) -> int:
+def _count_after(client: Redis, stream: str, entry_id: bytes, most: float = math.inf) -> int:
     count = 0
     last: Any = entry_id
-    while entries := client.xrange(stream, min=b"(" + last, count=_CHUNK):
+    while count < most and (entries := client.xrange(stream, min=b"(" + last, count=_CHUNK)):
         count += len(entries)
         last = entries[-1][0]
     return count

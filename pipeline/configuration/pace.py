@@ -19,6 +19,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
 
+from pipeline import measures
 from pipeline.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,13 @@ def turn(organization: Organization, calls: int = 1) -> Iterator[bool]:
 def may_call(organization: Organization, calls: int = 1) -> bool:
     """Whether that many calls may be made now; if so they count.  One round trip to Redis."""
     rate = settings.CREDLY_RATE_LIMIT
-    if not rate:
+    if not rate or _hit(organization, rate, calls):
         return True
+    measures.CREDLY_HELD_BACK.add(1, str(organization.uuid))
+    return False
+
+
+def _hit(organization: Organization, rate: int, calls: int) -> bool:
     most = RateLimitItemPerSecond(rate * WINDOW_SECONDS, WINDOW_SECONDS, namespace="badges-credly")
     cost = min(calls, most.amount)
     key = str(organization.uuid)

@@ -18,6 +18,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
+from pipeline import measures
 from pipeline.credly.outcomes import Outcome, Unavailable, Unknown
 from pipeline.credly.parsing import Envelope
 from pipeline.credly.verdict import Answer, verdict
@@ -38,6 +39,7 @@ LARGEST_BODY = 10 * 1024 * 1024
 """Bytes of a body that are read: fifty times a full page of 50 badges, so only a fault exceeds it."""
 
 _CHUNK = 64 * 1024
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WIRE_ERRORS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 
 
@@ -87,10 +89,12 @@ class Transport:
 
     def read(self, path: str, query: Mapping[str, str], parse: Callable[[Envelope], T]) -> Outcome[T]:
         """GET ``path`` (relative to the base URL) and parse the answer. Never Unknown, never Duplicate."""
+        started = time.monotonic()
         answer = self._exchange("GET", path, query, None, Unavailable)
-        if not isinstance(answer, Answer):
-            return answer
-        return verdict(answer, parse, Unavailable, hidden=(self._api_key,))
+        hidden = (self._api_key,)
+        outcome = verdict(answer, parse, Unavailable, hidden=hidden) if isinstance(answer, Answer) else answer
+        _measure("GET", path, outcome, started)
+        return outcome
 
     def write(
         self,
@@ -103,10 +107,15 @@ class Transport:
         hidden: tuple[str, ...] = (),
     ) -> Outcome[T]:
         """Send ``payload`` as JSON, parse the answer. ``hidden`` texts are struck from Credly's messages."""
+        started = time.monotonic()
         answer = self._exchange(method, path, {}, payload, Unknown)
-        if not isinstance(answer, Answer):
-            return answer
-        return verdict(answer, parse, Unknown, hidden=(self._api_key, *hidden), may_be_duplicate=may_be_duplicate)
+        outcome: Outcome[T] = (
+            verdict(answer, parse, Unknown, hidden=(self._api_key, *hidden), may_be_duplicate=may_be_duplicate)
+            if isinstance(answer, Answer)
+            else answer
+        )
+        _measure(method, path, outcome, started)
+        return outcome
 
     def _exchange(
         self,
@@ -140,6 +149,12 @@ class Transport:
             if _never_sent(error):
                 return Unavailable(f"no connection ({kind})")
             return doubt(f"no answer ({kind})")
+
+
+def _measure(method: str, path: str, outcome: object, started: float) -> None:
+    """How long a call took and how it ended; ids in its path are left out, since there is no end of them."""
+    call = f"{method} {_UUID.sub('{id}', path)}"
+    measures.CREDLY_SECONDS.add(time.monotonic() - started, call, type(outcome).__name__.lower())
 
 
 def _kind(error: BaseException) -> str:

@@ -67,6 +67,7 @@ class System:
             "DATABASE_URL": self._database.url if self._database else f"sqlite:///{self.folder / 'db.sqlite3'}",
             "REDIS_URL": self.redis.url,
             "BADGES_ENABLED": "true",
+            "METRICS_OPEN": "true",
             "CREDLY_API_BASE_URL": f"{self.credly_url}v1/",
             "PORT": str(self.port),
             "FLOWER_PORT": str(self.flower_port),

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Min
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -14,7 +13,6 @@ from pipeline.configuration import gate, keys
 from pipeline.ledgers import gaps
 from pipeline.models import (
     Badge,
-    ConsumerGroup,
     CredlyState,
     Discrepancy,
     Event,
@@ -27,6 +25,7 @@ from pipeline.models import (
     Standing,
     Webhook,
 )
+from pipeline.reports.backlog import our_groups
 
 HELD = (CredlyState.PENDING, CredlyState.ACCEPTED, CredlyState.REJECTED)
 
@@ -81,14 +80,9 @@ def _counts(model: Any, field: str, values: Iterable[str]) -> dict[str, int]:
 
 
 def _unread() -> int | None:
-    """Before the first consumer has made itself known, everything on the badges topic waits for it."""
-    ours = list(ConsumerGroup.objects.values_list("topic", "group")) or [(settings.BADGES_TOPIC, "")]
-    by_topic: dict[str, list[str]] = {}
-    for topic, group in ours:
-        by_topic.setdefault(topic, []).append(group)
     try:
         # What one group of ours has stored is stored: a group that nobody uses any more does not count.
-        return sum(min(unread(topic, group) for group in groups) for topic, groups in by_topic.items())
+        return sum(min(unread(topic, group) for group in groups) for topic, groups in our_groups().items())
     except RedisError:
         return None
 

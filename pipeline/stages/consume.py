@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from django.db import close_old_connections, connection
 from openedx_events.event_bus import EventBusConsumer
 
-from pipeline import nudges
+from pipeline import logs, measures, nudges
 from pipeline.bus.ahead import ReadAhead
 from pipeline.bus.codec import decode
 from pipeline.bus.streams import Entry, StreamReader
@@ -183,6 +183,9 @@ class InboxConsumer(EventBusConsumer):
         messages = [decode(entry_id, fields, stream=stream) for entry_id, fields in entries]
         new = inbox.store(messages, self.topic)
         nudges.evaluate(new)
+        logs.name_events(logger, "Took", [message.id for message in messages])
+        measures.stage_ended("consume", "success", time.monotonic() - started)
+        measures.BUS_MESSAGES.add(len(messages))
         logger.info(
             "Consumer %s took %s messages, %s of them new, in %.0f ms",
             self.consumer_name,

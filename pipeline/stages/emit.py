@@ -1,7 +1,11 @@
 """emit: put a signal on the event bus."""
 
+from collections.abc import Collection
+
+from django.utils import timezone
 from openedx_events.data import EventsMetadata
 
+from pipeline import measures
 from pipeline.bus import catalogue, codec, producer
 from pipeline.ledgers import outbox
 from pipeline.models import Signal
@@ -27,7 +31,17 @@ def emit(signal_id: int) -> list[int]:
         return []
     except Exception as error:  # noqa: BLE001 - what can't be written as an event would not get better by trying again
         return outbox.fail(signal, token, error)
+    _measure(signal, topics)
     return outbox.sent(signal, token, topics)
+
+
+def _measure(signal: Signal, topics: Collection[str]) -> None:
+    """How long it took from the event on.  A badge does not remember which event took it back."""
+    if signal.event_type != outbox.AWARDED:
+        return
+    measures.TO_CREDLY_SECONDS.add((signal.created_at - signal.badge.earned_at).total_seconds())
+    if topics:
+        measures.TO_SIGNAL_SECONDS.add((timezone.now() - signal.badge.earned_at).total_seconds())
 
 
 def _publish(signal: Signal) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from csp.decorators import csp_replace
 from django.contrib import admin
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
@@ -21,6 +22,7 @@ from django.views.decorators.http import require_safe
 from pipeline.models import GateReason, Organization
 from pipeline.reports.phrases import moment
 from pipeline.reports.status import pipeline_status
+from pipeline.web import policy
 
 STAGES = {
     "events": _("Events"),
@@ -45,6 +47,7 @@ STATES = {
 
 
 @never_cache
+@csp_replace(policy.STATUS_IMAGES)
 @require_safe
 @staff_member_required
 @permission_required("pipeline.view_event", raise_exception=True)

@@ -1,6 +1,7 @@
 import pytest
 
-from pipeline.bus.positions import Gap, entry_key, find_gap, groups, unread
+from pipeline.bus import positions
+from pipeline.bus.positions import Backlog, Gap, backlog, entry_key, entry_time, find_gap, groups, unread
 from pipeline.bus.trimming import trim
 from tests.bus.conftest import TOPIC
 from tests.bus.test_streams import add
@@ -39,6 +40,29 @@ def test_unread_counts_what_is_not_delivered_and_what_is_not_acknowledged(bus, s
     give(bus, stream, "lms", 2, acknowledge=True)
     give(bus, stream, "lms", 3, acknowledge=False)
     assert unread(TOPIC, "lms") == 1_203
+
+
+def test_a_backlog_is_what_is_unread_and_the_time_of_the_oldest_of_it(bus, stream):
+    assert backlog(TOPIC, "lms") == Backlog(0, None)
+    ids = [entry_id.decode() for entry_id in add(bus, stream, 9)]
+    assert backlog(TOPIC, "lms") == Backlog(9, entry_time(ids[0]))
+    bus.xgroup_create(stream, "lms", "0")
+    give(bus, stream, "lms", 2, acknowledge=True)
+    assert backlog(TOPIC, "lms") == Backlog(7, entry_time(ids[2]))
+    give(bus, stream, "lms", 3, acknowledge=False)
+    assert backlog(TOPIC, "lms") == Backlog(7, entry_time(ids[2]))
+    give(bus, stream, "lms", 4, acknowledge=True)
+    assert backlog(TOPIC, "lms") == Backlog(3, entry_time(ids[2]))
+    bus.xack(stream, "lms", *ids)
+    assert backlog(TOPIC, "lms") == Backlog(0, None)
+
+
+def test_a_long_backlog_is_counted_no_further_than_it_must(bus, stream, monkeypatch):
+    monkeypatch.setattr(positions, "MOST_COUNTED", 1_000)
+    add(bus, stream, 2_500)
+    bus.xgroup_create(stream, "lms", "0")
+    server_tells = bus.xinfo_groups(stream)[0].get("lag") is not None
+    assert backlog(TOPIC, "lms").entries == (2_500 if server_tells else 1_000)
 
 
 def test_groups_tell_the_oldest_entry_each_still_needs(bus, stream):

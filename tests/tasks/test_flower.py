@@ -1,8 +1,12 @@
-"""Flower: behind a login, and neither secrets nor personal data behind that."""
+"""Flower: behind a login, for looking only, and neither secrets nor personal data to be seen."""
+
+import json
+from typing import Any
 
 import pytest
 import requests
 from django.conf import settings
+from flower.urls import handlers
 from pytest_celery import CeleryTestSetup
 
 from pipeline import nudges
@@ -19,6 +23,14 @@ def test_flower_does_not_start_without_a_login(start: Start):
     flower = start("flower", FLOWER_PORT=str(free_port()))
     assert flower.wait(30) == 1
     assert "FLOWER_BASIC_AUTH" in flower.output()
+    assert "Traceback" not in flower.output()
+
+
+def test_flower_does_not_start_with_a_provider_of_logins_that_may_admit_anybody(start: Start):
+    provider = "flower.views.auth.GithubLoginHandler"
+    flower = start("flower", FLOWER_PORT=str(free_port()), FLOWER_AUTH_PROVIDER=provider)
+    assert flower.wait(30) == 1
+    assert "FLOWER_AUTH" in flower.output().splitlines()[-1]
     assert "Traceback" not in flower.output()
 
 
@@ -43,10 +55,28 @@ def fetched(url: str) -> requests.Response:
 
 
 def test_flower_shows_nothing_without_a_login(flower: str):
-    for path in ("/", "/tasks", "/api/workers", "/api/tasks"):
+    for path in ("/", "/tasks", "/api/workers", "/api/tasks", "/metrics"):
         assert requests.get(flower + path, timeout=20).status_code == 401
         assert requests.get(flower + path, auth=("admin", "wrong"), timeout=20).status_code == 401
         assert fetched(flower + path).status_code == 200
+
+
+def test_nothing_can_be_done_by_flower_even_if_its_own_variables_say_so(celery_setup: CeleryTestSetup, start: Start):
+    port = free_port()
+    start("flower", FLOWER_PORT=str(port), FLOWER_BASIC_AUTH=":".join(LOGIN), FLOWER_READ_ONLY="false").wait_for_output(
+        "Visit me at"
+    )
+    commands = [rule for rule, handler, *_ in map(tuple_of, handlers) if "post" in vars(handler) and "/api/" in rule]
+    assert len(commands) >= 14
+    for rule in commands:
+        url = f"http://127.0.0.1:{port}{rule.replace('(.+)', 'issue')}"
+        refused = requests.post(url, auth=LOGIN, data=json.dumps({"args": []}), timeout=20)
+        assert (refused.status_code, refused.text) == (403, "Read only mode is enabled"), rule
+
+
+def tuple_of(handler: Any) -> tuple[Any, ...]:
+    """The rule and the class of one of Flower's addresses."""
+    return handler if isinstance(handler, tuple) else (handler.regex.pattern, handler.handler_class)
 
 
 def test_flower_shows_neither_secrets_nor_personal_data(flower: str, celery_setup: CeleryTestSetup, school: School):

@@ -1,0 +1,1 @@
+"""What Prometheus is told: what stands in the database and on the bus, and what processes measured."""

@@ -1,0 +1,128 @@
+"""The files of deploy/, as far as they can be checked without Docker and systemd: linters, schemas, and what they name."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from honcho.environ import parse_procfile
+
+from pipeline.embedded.system import PROJECT
+
+DEPLOY = PROJECT / "deploy"
+PROCFILE = parse_procfile((PROJECT / "Procfile").read_text()).processes
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+PROGRAMS = Path(sys.executable).parent
+INSTALLED = "/opt/badges-pipeline"
+EXPOSURE = 2.0  # of 10; below it systemd-analyze says "OK"
+
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_dockerfile_passes_hadolint():
+    run(str(PROGRAMS / "hadolint"), str(DEPLOY / "Dockerfile"))
+
+
+def test_what_the_dockerfile_copies_exists_and_is_not_ignored():
+    copied = [
+        source.removeprefix("./")
+        for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+        for source in sources.split()
+    ]
+    let_in = re.findall(r"^!(.+)$", (PROJECT / ".dockerignore").read_text(), re.MULTILINE)
+    assert sorted(copied) == sorted(let_in)
+    assert [source for source in copied if not (PROJECT / source).exists()] == []
+
+
+def test_the_image_and_heroku_have_the_same_python():
+    version = (PROJECT / ".python-version").read_text().strip()
+    assert set(re.findall(r"^FROM python:([\d.]+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)) == {version}
+
+
+def test_the_image_does_not_run_as_root():
+    users = re.findall(r"^USER (\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert users
+    assert int(users[-1]) > 0
+
+
+def test_the_compose_file_fits_its_specification():
+    run(str(PROGRAMS / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
+
+
+def test_compose_runs_every_process_of_the_procfile_after_the_release():
+    ours = {name: service for name, service in COMPOSE["services"].items() if "build" in service}
+    assert {name: service["environment"]["PROCESS"] for name, service in ours.items()} == {
+        name: name for name in PROCFILE
+    }
+    waiting = {name for name, service in ours.items() if "release" in service["depends_on"]}
+    assert waiting == set(PROCFILE) - {"release"}
+
+
+def test_compose_keeps_the_bus_on_disk_and_never_evicts():
+    command = COMPOSE["services"]["redis"]["command"]
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert options == {"--appendonly": "yes", "--appendfsync": "always", "--maxmemory-policy": "noeviction"}
+    assert COMPOSE["services"]["redis"]["volumes"] == ["redis:/data"]
+
+
+def test_no_file_of_deploy_holds_a_secret():
+    """What is secret is a variable without a value, or required from outside."""
+    example = dict(
+        line.split("=", 1) for line in (DEPLOY / "env.example").read_text().splitlines() if re.match(r"[A-Z]", line)
+    )
+    assert [example[name] for name in ("SECRET_KEY", "FLOWER_BASIC_AUTH", "POSTGRES_PASSWORD")] == ["", "", ""]
+    assert set(re.findall(r"PASSWORD[^\s@]*", (DEPLOY / "compose.yaml").read_text())) == {
+        "PASSWORD:?see",
+        "PASSWORD:",
+    }
+
+
+def test_deploy_process_refuses_what_the_procfile_does_not_have():
+    done = subprocess.run([DEPLOY / "process", "works"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (f"deploy/process: 'works' is not allowed; it must be one of {' '.join(PROCFILE)}\n")
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[str]:
+    """The units as they are installed, one instance of each process; the project stands where it is here."""
+    files = []
+    for file in (DEPLOY / "systemd").iterdir():
+        names = [file.name]
+        if file.name.endswith("@.service"):
+            names = [f"{file.name.removesuffix('.service')}{name}.1.service" for name in PROCFILE if name != "release"]
+        for name in names:
+            unit = tmp_path / name
+            unit.write_text(file.read_text().replace(INSTALLED, str(PROJECT)))
+            files.append(str(unit))
+    return files
+
+
+@needs_systemd
+def test_the_systemd_units_are_valid(units: list[str]):
+    assert run("systemd-analyze", "verify", "--man=no", *units) == ""
+
+
+def test_the_target_wants_every_process_of_the_procfile():
+    target = (DEPLOY / "systemd" / "badges.target").read_text()
+    wanted = set(re.findall(r"badges@(\w+)\.1\.service", target))
+    assert wanted == set(PROCFILE) - {"release"}
+
+
+@needs_systemd
+def test_the_services_may_do_little_besides_their_work(units: list[str]):
+    for unit in units:
+        if unit.endswith(".service"):
+            report = run("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+            exposure = re.search(r"exposure level for \S+: ([\d.]+)", report)
+            assert exposure, report
+            assert float(exposure[1]) < EXPOSURE, report

@@ -1,0 +1,183 @@
+"""Peers as tests make them: the records of a `dumpdata`, row by row, and the same as tables of a database."""
+
+import json
+import sqlite3
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from pipeline.lms.events import PASSING
+from pipeline.switching.dump import read_dump
+from pipeline.switching.report import Entry, Report, Section
+from pipeline.switching.takeover import take_over
+from tests.ledgers.builders import DEMO
+
+REFERENCE = Path(__file__).parent / "reference.json"
+"""A dump that a peer made of its own, with the oddities of real sites."""
+
+EARNED = "2026-05-01T12:00:00Z"
+CHANGED = "2026-05-01T13:00:00Z"
+"""When the peer created a badge, and when it changed it last: minutes 0 and 60 of `builders.at`."""
+
+
+def silent(what: str, done: int, total: int | None) -> None:
+    """Nobody looks at the bar."""
+
+
+class PeerDump:
+    """Records of a dump.  Each method adds a row and returns its key."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self._keys = count(1)
+
+    def add(self, model: str, pk: int | None = None, **fields: Any) -> int:
+        pk = pk or next(self._keys)
+        self.records.append({"model": model, "pk": pk, "fields": fields})
+        return pk
+
+    def organization(self, **fields: Any) -> int:
+        given = {"uuid": str(uuid4()), "name": "Academy", "api_key": "the-key"}
+        return self.add("badges.credlyorganization", **given | fields)
+
+    def template(self, organization: int | None = None, *, provider: str = "credly", **fields: Any) -> int:
+        given = {
+            "site": 1,
+            "is_active": True,
+            "uuid": str(uuid4()),
+            "name": "Intro Course",
+            "description": "What it is",
+            "icon": "https://images.credly.example/i.png",
+            "origin": provider,
+            "state": "active",
+        }
+        pk = self.add("badges.badgetemplate", **given | fields)
+        if provider == "credly":
+            self.add("badges.credlybadgetemplate", pk, organization=organization or self.organization())
+        return pk
+
+    def requirement(self, template: int, *rules: tuple[str, str, str], **fields: Any) -> int:
+        given = {"template": template, "event_type": PASSING, "description": "", "blend": "A"}
+        pk = self.add("badges.badgerequirement", **given | fields)
+        for path, operator, value in rules:
+            self.add("badges.datarule", requirement=pk, data_path=path, operator=operator, value=value)
+        return pk
+
+    def penalty(self, template: int, requirements: list[int], *rules: tuple[str, str, str]) -> int:
+        pk = self.add("badges.badgepenalty", template=template, event_type=PASSING, requirements=requirements)
+        for path, operator, value in rules:
+            self.add("badges.penaltydatarule", penalty=pk, data_path=path, operator=operator, value=value)
+        return pk
+
+    def course_template(self, organization: int | None = None, **fields: Any) -> tuple[int, int]:
+        """The usual template: passing the demo course earns it, failing it takes it back.  Its key and the requirement's."""
+        template = self.template(organization, **fields)
+        course = ("course.course_key", "eq", DEMO)
+        demo = self.requirement(template, ("is_passing", "eq", "true"), course)
+        self.penalty(template, [demo], ("is_passing", "eq", "false"), course)
+        return template, demo
+
+    def user(self, username: str = "dana", lms_user_id: int | None = 4711, **fields: Any) -> int:
+        given = {
+            "username": username,
+            "email": f"{username}@learners.example",
+            "first_name": "",
+            "last_name": "",
+            "full_name": f"{username.title()} Moe",
+            "lms_user_id": lms_user_id,
+            "is_active": True,
+            "date_joined": "2026-04-01T08:00:00Z",
+        }
+        return self.add("core.user", **given | fields)
+
+    def progress(self, username: str, template: int | None, *fulfilled: int | None) -> int:
+        pk = self.add("badges.badgeprogress", username=username, template=template)
+        for requirement in fulfilled:
+            self.add("badges.fulfillment", progress=pk, requirement=requirement, blend="A")
+        return pk
+
+    def badge(
+        self, username: str, template: int, state: str = "accepted", credly_id: UUID | str | None = None, **fields: Any
+    ) -> int:
+        given = {
+            "credential_content_type": 13,
+            "credential_id": template,
+            "username": username,
+            "status": "awarded",
+            "uuid": str(uuid4()),
+            "created": EARNED,
+            "modified": CHANGED,
+        }
+        pk = self.add("credentials.usercredential", **given | fields)
+        self.add("badges.credlybadge", pk, state=state, external_uuid=str(credly_id) if credly_id else None)
+        return pk
+
+    def holder(self, template: tuple[int, int], username: str = "dana", lms_user_id: int = 4711, **badge: Any) -> int:
+        """A learner who has fulfilled the usual template and holds its badge; the badge's key."""
+        self.user(username, lms_user_id)
+        self.progress(username, *template)
+        return self.badge(username, template[0], **{"credly_id": uuid4()} | badge)
+
+    def fields(self, model: str, pk: int) -> dict[str, Any]:
+        return next(row["fields"] for row in self.records if (row["model"], row["pk"]) == (model, pk))
+
+    def write(self, file: Path) -> Path:
+        file.write_text(json.dumps(self.records))
+        return file
+
+
+def imported(file: Path, *, dry_run: bool = False, with_keys: bool = True, **lms_ids: int) -> Report:
+    """Take over a dump; `lms_ids` by username."""
+    return take_over(read_dump(str(file), silent), lms_ids, dry_run=dry_run, told=silent, with_keys=with_keys)
+
+
+def said(report: Report, section: Section) -> dict[tuple[str, int | str], str]:
+    """What a section says, by label and key; of several about one row the last."""
+    return {(entry.label, entry.pk): entry.reason for entry in report.entries if entry.section is section}
+
+
+def entries(report: Report, label: str) -> list[Entry]:
+    return [entry for entry in report.entries if entry.label == label]
+
+
+LINKS = {"site", "template", "requirement", "penalty", "progress", "organization", "api_config"}
+PARENTS = {
+    "badges.credlybadgetemplate": "badgetemplate_ptr_id",
+    "badges.accrediblegroup": "badgetemplate_ptr_id",
+    "badges.credlybadge": "usercredential_ptr_id",
+    "badges.accrediblebadge": "usercredential_ptr_id",
+}
+
+
+def as_database(records: list[dict[str, Any]], file: Path) -> Path:
+    """The records as Django keeps them on SQLite: UUIDs without hyphens, booleans as numbers, times without a zone."""
+    resets: list[tuple[int, int]] = []
+    with sqlite3.connect(file) as database:
+        database.execute(
+            "CREATE TABLE badges_badgepenalty_requirements (id INTEGER PRIMARY KEY, badgepenalty_id, badgerequirement_id)"
+        )
+        for model in {row["model"] for row in records}:
+            rows = [row for row in records if row["model"] == model]
+            names = [name for name in rows[0]["fields"] if name not in ("groups", "user_permissions", "requirements")]
+            columns = [PARENTS.get(model, "id"), *(f"{name}_id" if name in LINKS else name for name in names)]
+            quoted = ", ".join(f'"{column}"' for column in columns)
+            database.execute(f"CREATE TABLE {model.replace('.', '_')} ({quoted})")
+            for row in rows:
+                values = [row["pk"], *(_stored(name, row["fields"][name]) for name in names)]
+                marks = ", ".join("?" * len(values))
+                database.execute(f"INSERT INTO {model.replace('.', '_')} ({quoted}) VALUES ({marks})", values)
+                resets += [(row["pk"], named) for named in row["fields"].get("requirements", [])]
+        database.executemany(
+            "INSERT INTO badges_badgepenalty_requirements (badgepenalty_id, badgerequirement_id) VALUES (?, ?)", resets
+        )
+    database.close()
+    return file
+
+
+def _stored(name: str, value: Any) -> Any:
+    if name in ("uuid", "external_uuid") and value:
+        return UUID(value).hex
+    if isinstance(value, str) and name in ("created", "modified", "date_joined", "last_login"):
+        return value.replace("T", " ").removesuffix("Z")
+    return value

@@ -1,0 +1,87 @@
+"""The database was restored to yesterday: what docs/deployment/disaster.md says, on a running system."""
+
+import json
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.embedded.system import TOPIC, System
+from pipeline.lms.events import LmsLearner
+from tests.system.academy import Academy, learner, penalty, requirement
+from tests.system.conditions import eventually
+
+COURSE = "course-v1:Restored+X+2026"
+AWARDED = "org.openedx.learning.badge.awarded.v1"
+REVOKED = "org.openedx.learning.badge.revoked.v1"
+
+
+@contextmanager
+def restored(system: System) -> Iterator[None]:
+    """What happens inside happens after the backup, and the database knows nothing of it in the end."""
+    file, backup = system.folder / "db.sqlite3", system.folder / "backup.sqlite3"
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(backup)) as copy:
+        source.backup(copy)
+    yield
+    working = ("consumer", "worker", "credly", "beat")
+    for name in working:
+        system.processes[name].stop()
+    for left in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+        left.unlink(missing_ok=True)
+    shutil.move(backup, file)
+    for name in working:
+        system.processes[name].start()
+
+
+def read_again(system: System, since: float) -> None:
+    """Have the bus deliver again what came since a time, and wait until it is done."""
+    extra = json.dumps({"last_read_msg_id": f"{int(since)}000-0"})
+    command = [sys.executable, "manage.py", "consume_events", "-t", TOPIC, "-g", "credentials_dev", "--extra", extra]
+    reader = system.start_process(f"reader-{since}", command)
+    reader.wait_for_output("reads")
+    system.wait_until_idle()
+    reader.stop()
+
+
+@pytest.fixture
+def people() -> tuple[LmsLearner, LmsLearner, LmsLearner]:
+    return learner(), learner(), learner()
+
+
+@pytest.mark.parametrize("allow_duplicates", [False, True], ids=["unique at Credly", "duplicates allowed at Credly"])
+def test_what_the_database_forgot_is_read_again_and_every_learner_ends_with_one_badge_or_none(
+    system: System, people: tuple[LmsLearner, LmsLearner, LmsLearner], allow_duplicates: bool
+):
+    academy = Academy(system)
+    keeps, loses, earns = people
+    rules = [("is_passing", "eq", "true"), ("course.course_key", "eq", COURSE)]
+    failing = [("is_passing", "eq", "false"), ("course.course_key", "eq", COURSE)]
+    template = academy.template(
+        [requirement("pass", *rules)], [penalty("fail", ["pass"], *failing)], allow_duplicates=allow_duplicates
+    )
+    before = time.time()
+    academy.play_and_wait(academy.passes(keeps, COURSE), academy.passes(loses, COURSE))
+    with restored(system):
+        academy.play_and_wait(academy.fails(loses, COURSE), academy.passes(earns, COURSE))
+        eventually(lambda: len(signals(system, template)) == 4)
+    assert academy.holders(template) == sorted([str(keeps.id), str(earns.id)])
+
+    read_again(system, before)
+    repaired = system.run_command("reconcile", "--organization_id", academy.organization, "--repair")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    assert f"{int(allow_duplicates)} extra" in repaired.stdout
+    system.wait_until_idle()
+
+    assert academy.holders(template) == sorted([str(keeps.id), str(earns.id)])
+    assert system.run_command("reconcile", "--organization_id", academy.organization).returncode == 0
+    again = eventually(lambda: signals(system, template)[4:] if len(signals(system, template)) >= 6 else None)
+    assert sorted(again) == [(AWARDED, earns.id), (REVOKED, loses.id)], "told a second time, under new ids"
+
+
+def signals(system: System, template: str) -> list[tuple[str, int]]:
+    return [(item["type"], item["learner"]) for item in system.received_signals() if item["template"] == template]
