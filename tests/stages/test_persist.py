@@ -80,13 +80,13 @@ def test_persisting_again_changes_nothing():
     course_template()
     event = passes(lms_learner(), 1)
     [badge] = deliver(event)
-    assert stages.persist(event.id) == []
+    assert stages.persist([event.id]) == []
     assert (Badge.objects.count(), Fulfillment.objects.count()) == (1, 1)
     assert Badge.objects.get(pk=badge).history.count() == 1
 
 
 def test_an_unknown_event_is_nothing_to_do():
-    assert stages.persist(uuid4()) == []
+    assert stages.persist([uuid4()]) == []
 
 
 def test_an_event_that_the_configuration_of_now_does_not_match_is_ignored():
@@ -95,7 +95,7 @@ def test_an_event_that_the_configuration_of_now_does_not_match_is_ignored():
     [matching] = stages.evaluate(received(event))
     row.active = False
     row.save()
-    assert stages.persist(matching) == []
+    assert stages.persist([matching]) == []
     assert stored(event).status == "ignored"
     assert not Learner.objects.exists()
 
@@ -129,13 +129,13 @@ def test_a_failure_on_the_way_leaves_nothing_half_written_and_is_counted_against
     event = passes(lms_learner(), 1)
     [matching] = stages.evaluate(received(event))
     with monkeypatch.context() as broken:
-        broken.setattr(badges, "_open", lambda *_: 1 // 0)
-        assert stages.persist(matching) == []
+        broken.setattr(badges, "_write", lambda *_: 1 // 0)
+        assert stages.persist([matching]) == []
     assert (stored(event).status, stored(event).attempts) == ("received", 1)
     assert "ZeroDivisionError" in stored(event).error
     assert not Learner.objects.exists()
     assert not Progress.objects.exists()
-    assert len(stages.persist(matching)) == 1
+    assert len(stages.persist([matching])) == 1
     assert (stored(event).status, stored(event).error) == ("processed", "")
 
 
@@ -150,7 +150,7 @@ def test_a_database_that_is_away_is_not_the_events_fault(monkeypatch):
 
     monkeypatch.setattr(progress, "record", away)
     with pytest.raises(OperationalError):
-        stages.persist(matching)
+        stages.persist([matching])
     assert (stored(event).status, stored(event).attempts) == ("received", taken_up)
     assert stored(event).due_at is not None
 
@@ -172,7 +172,7 @@ def test_a_rule_that_changed_since_is_kept_as_it_stood():
 def cost_of(event) -> int:
     [matching] = stages.evaluate(received(event))
     with CaptureQueriesContext(connection) as captured:
-        stages.persist(matching)
+        stages.persist([matching])
     assert stored(event).status == "processed"
     return len(captured)
 
