@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -31,8 +32,14 @@ def write(badge: Badge, event_type: str) -> list[int]:
     """
     now = timezone.now()
     signal = Signal(badge=badge, event_type=event_type, payload=_payload(badge), created_at=now, due_at=now)
-    Signal.objects.bulk_create([signal], ignore_conflicts=True)
-    return list(Signal.objects.filter(uuid=signal.uuid).values_list("pk", flat=True))
+    try:
+        with transaction.atomic():
+            signal.save(force_insert=True)
+    except IntegrityError:
+        if Signal.objects.filter(badge=badge, event_type=event_type).exists():
+            return []
+        raise
+    return [signal.pk]
 
 
 def _payload(badge: Badge) -> dict[str, Any]:
