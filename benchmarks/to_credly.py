@@ -39,7 +39,7 @@ def measure(session: Session) -> Result:
 
 
 def _processes(workers: int) -> dict[str, int]:
-    return {"consumer": 1, "worker": workers, "credly": 1}
+    return {"consumer": 1, "worker": workers, "credly": max(1, workers // 2)}
 
 
 def _run_at_zero(session: Session, stand: Stand, result: Result, key: str) -> None:

@@ -36,7 +36,7 @@ for their locks, and that a backlog spreads over the workers."""
 EMIT_AT_ONCE = 50
 """Signals per emit message."""
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.1
 """How long a signal may wait for others to share its message: less than anybody notices."""
 
 _gathered: list[int] = []

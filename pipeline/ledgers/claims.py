@@ -12,8 +12,6 @@ from typing import Any
 from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 
-from pipeline.models import DueWork
-
 CLAIM_LASTS = timedelta(seconds=40)
 """Longer than any one call (33 s at the worst: 3 to connect, 20 for the answer, 10 for its last piece), short enough that
 work goes on within a minute after its worker was killed.  Who makes several calls renews it before each."""
@@ -37,11 +35,6 @@ LONGEST_WAIT = 600.0
 def free(now: datetime) -> Q:
     """Rows that are due and that nobody works on."""
     return Q(due_at__lte=now) & (Q(claimed_until=None) | Q(claimed_until__lte=now))
-
-
-def is_free(row: DueWork, now: datetime) -> bool:
-    """What `free` says, of a row as it was read."""
-    return row.due_at is not None and row.due_at <= now and (row.claimed_until is None or row.claimed_until <= now)
 
 
 def take(row: Model, **seen_and_set: tuple[Any, Any]) -> uuid.UUID | None:

@@ -96,10 +96,9 @@ class Done:
 
 def due(pk: int) -> Badge | None:
     """The badge if it is due and nobody works on it.  One with nothing to do is settled on the way."""
-    badge = Badge.objects.select_related("learner", "template__organization").in_bulk([pk]).get(pk)
-    if badge is None or not claims.is_free(badge, timezone.now()):
-        return None
-    if _key(badge) not in STEPS:
+    free = Badge.objects.filter(claims.free(timezone.now()), pk=pk)
+    badge = next(iter(free.select_related("learner", "template__organization")), None)
+    if badge is not None and _key(badge) not in STEPS:
         Badge.objects.filter(pk=pk, standing=badge.standing, credly_state=badge.credly_state).update(
             due_at=None, nudged_at=None
         )

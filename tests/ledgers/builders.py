@@ -90,6 +90,11 @@ def deliver(*events: LmsEvent) -> list[int]:
     ]
 
 
+def deliver_together(events: Sequence[LmsEvent]) -> list[int]:
+    """Take events through evaluate and persist as one batch; the badges they changed."""
+    return stages.persist(stages.evaluate(received(*events)))
+
+
 def stored(event: LmsEvent) -> Event:
     return Event.objects.get(pk=event.id)
 
