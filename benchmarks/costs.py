@@ -15,9 +15,8 @@ from benchmarks.results import Chart, Result, median
 from benchmarks.session import Session, main
 from benchmarks.stand import Stand, as_json
 
-BATCH = 500
-MESSAGES = {"consume": 1 / BATCH, "evaluate": 1 / BATCH, "persist": 1, "issue": 1, "emit": 1}
-"""Celery messages that a stage receives per event in a backlog; the consumer's is that of the bus."""
+IN_A_BACKLOG = {"consume": 500, "evaluate": 500, "persist": 50, "issue": 1, "emit": 10}
+"""How many a stage takes at once in a backlog."""
 KINDS = ("database", "ours", "publishing", "redis", "credly")
 NAMES = {"publishing": "Celery: publishing", "worker": "Celery: worker"}
 
@@ -78,11 +77,10 @@ def _report(result: Result, database: str, costs: list[dict[str, Any]], hop: flo
             work, *(f"{value:.1f}" for value in (per["queries"], per["commits"], redis["numbers"], per["calls"]))
         )
         times.add(work, *(f"{seconds[kind] * 1000:.2f}" for kind in KINDS), f"{sum(seconds.values()) * 1000:.2f}")
-        stage, _, rest = work.partition(",")
-        if rest != " 1 event":
-            size = BATCH if rest else 1
-            shares[stage] = {kind: value * 1000 / size for kind, value in seconds.items()}
-            shares[stage]["worker"] = 0.0 if stage == "consume" else hop * MESSAGES[stage]
+        stage, size, _ = work.replace(",", "").split()
+        if int(size) == IN_A_BACKLOG[stage]:
+            shares[stage] = {kind: value * 1000 / int(size) for kind, value in seconds.items()}
+            shares[stage]["worker"] = 0.0 if stage == "consume" else hop / int(size)
     kinds = (*KINDS, "worker")
     total = sum(sum(kinds_of.values()) for kinds_of in shares.values())
     table = result.table(

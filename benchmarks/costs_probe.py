@@ -62,12 +62,22 @@ def main() -> None:
     costs = {"consume, 500 events": consumed(number)}
     ids = [str(event) for event in Event.objects.order_by("received_at").values_list("pk", flat=True)]
     each = number // 6
-    costs["evaluate, 1 event"] = metered(evaluate, [[event] for event in ids[:each]])
+    costs["evaluate, 1 event"] = metered(evaluate, chunks(ids[:each], 1))
     costs["evaluate, 500 events"] = metered(evaluate, [ids[:500]] * (WARM + 5))
-    costs["persist"] = metered(persist, ids[:each])
-    costs["issue"] = metered(issue, list(Badge.objects.order_by("pk").values_list("pk", flat=True)))
-    costs["emit"] = metered(emit, list(Signal.objects.order_by("pk").values_list("pk", flat=True)))
+    costs["persist, 1 event"] = metered(persist, chunks(ids[:each], 1))
+    costs["persist, 50 events"] = metered(persist, chunks(ids[each:], 50))
+    costs["issue, 1 badge"] = metered(
+        issue, list(Badge.objects.order_by("pk").values_list("pk", flat=True)[: 2 * each])
+    )
+    signals = list(Signal.objects.order_by("pk").values_list("pk", flat=True))
+    costs["emit, 1 signal"] = metered(emit, chunks(signals[:each], 1))
+    costs["emit, 10 signals"] = metered(emit, chunks(signals[each:], 10))
     print(json.dumps(costs))
+
+
+def chunks(ids: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """The ids, so many at once."""
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
 if __name__ == "__main__":

@@ -52,12 +52,12 @@ def about(**ids: object) -> Iterator[None]:
         _subject.reset(before)
 
 
-def name_events(logger: logging.Logger, doing: str, events: Sequence[object]) -> None:
-    """Log what is done to these events, so that each one's id is found in the log; `MOST_NAMED` to a line."""
-    for start in range(0, len(events), MOST_NAMED):
-        named = [str(event) for event in events[start : start + MOST_NAMED]]
-        with about(**({"event": named[0]} if len(events) == 1 else {"events": named})):
-            logger.info("%s %s event(s)", doing, len(named))
+def name(logger: logging.Logger, doing: str, kind: str, ids: Sequence[object]) -> None:
+    """Log what is done to these rows of a kind, so that each one's id is found in the log; `MOST_NAMED` to a line."""
+    for start in range(0, len(ids), MOST_NAMED):
+        named = [str(each) for each in ids[start : start + MOST_NAMED]]
+        with about(**({kind: named[0]} if len(ids) == 1 else {f"{kind}s": named})):
+            logger.info("%s %s %s(s)", doing, len(named), kind)
 
 
 class _Lines(logging.Formatter):

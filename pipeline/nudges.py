@@ -5,6 +5,7 @@ again.  So a broker that is away is logged here and never an error of the caller
 """
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 from django.db import transaction
 from kombu.exceptions import KombuError
 
+from pipeline import logs
 from pipeline.celery import app
 
 logger = logging.getLogger(__name__)
@@ -25,23 +27,36 @@ ISSUE_EXPIRES_SECONDS = 60
 """Twice the time after which housekeeping nudges a row again, so the queue holds about two nudges of each at the most."""
 
 EVALUATE_AT_ONCE = 500
-"""Events per evaluate message: Celery costs about a millisecond a message, which so many events may share."""
+"""Events per evaluate message: Celery costs about two milliseconds a message, which so many events may share."""
+
+PERSIST_AT_ONCE = 50
+"""Events per persist message, and so per transaction: enough to share what each costs, few enough that nobody waits long
+for their locks, and that a backlog spreads over the workers."""
+
+
+EMIT_AT_ONCE = 50
+"""Signals per emit message."""
+
+GATHER_SECONDS = 0.1
+"""How long a signal may wait for others to share its message: less than anybody notices."""
+
+_gathered: list[tuple[Sequence[int], logs.Subject]] = []
+_gathering = threading.Lock()
 
 
 def evaluate(events: Sequence[uuid.UUID]) -> None:
     """Have these events evaluated, as one message per `EVALUATE_AT_ONCE`."""
-    chunks = [events[start : start + EVALUATE_AT_ONCE] for start in range(0, len(events), EVALUATE_AT_ONCE)]
-    _send("evaluate", [[[str(event) for event in chunk]] for chunk in chunks])
+    _send("evaluate", _chunks(_texts(events), EVALUATE_AT_ONCE))
 
 
 def evaluate_alone(events: Sequence[uuid.UUID]) -> None:
     """Have each of these events evaluated by itself, so that one that kills its worker takes no other along."""
-    _send("evaluate", [[[str(event)]] for event in events])
+    _send("evaluate", _chunks(_texts(events), 1))
 
 
 def persist(events: Sequence[uuid.UUID]) -> None:
-    """Have these events persisted, each by itself."""
-    _send("persist", [[str(event)] for event in events])
+    """Have these events persisted, as one message per `PERSIST_AT_ONCE`."""
+    _send("persist", _chunks(_texts(events), PERSIST_AT_ONCE))
 
 
 def issue(badges: Sequence[int]) -> None:
@@ -53,8 +68,31 @@ def issue(badges: Sequence[int]) -> None:
 
 
 def emit(signals: Sequence[int]) -> None:
-    """Have these signals put on the event bus, each by itself."""
-    _send("emit", [[signal] for signal in signals])
+    """Have these signals put on the event bus, as one message per `EMIT_AT_ONCE`.
+
+    Threads that call it within `GATHER_SECONDS` share their messages: the answers of Credly come one by one.
+    """
+    if threading.current_thread() is threading.main_thread():
+        _send("emit", _chunks(signals, EMIT_AT_ONCE))
+    elif signals:
+        transaction.on_commit(partial(_gather, signals))
+
+
+def _gather(signals: Sequence[int]) -> None:
+    with _gathering:
+        is_first = not _gathered
+        _gathered.append((signals, logs.subject()))
+    if is_first:
+        threading.Timer(GATHER_SECONDS, _emit_gathered).start()
+
+
+def _emit_gathered() -> None:
+    with _gathering:
+        gathered = _gathered.copy()
+        _gathered.clear()
+    with logs.about(**(gathered[0][1] if len(gathered) == 1 else {})):
+        signals = [signal for together, _ in gathered for signal in together]
+        _publish("emit", _chunks(signals, EMIT_AT_ONCE), {})
 
 
 def recheck(badges: Sequence[int]) -> None:
@@ -90,6 +128,15 @@ def ping() -> None:
     """
     with app.connection_for_write(connect_timeout=2) as broker:
         broker.ensure_connection(max_retries=1, timeout=3)
+
+
+def _texts(events: Sequence[uuid.UUID]) -> list[str]:
+    return [str(event) for event in events]
+
+
+def _chunks(ids: Sequence[Any], size: int) -> list[list[Any]]:
+    """The arguments of as many messages as it takes to name these rows."""
+    return [[list(ids[start : start + size])] for start in range(0, len(ids), size)]
 
 
 def _send(task: str, calls: list[list[Any]], **options: Any) -> None:

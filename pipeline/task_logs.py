@@ -49,7 +49,7 @@ def begin(task_id: str, task: Task, args: Sequence[Any], **_: Any) -> None:
     if len(rows) == 1:
         logs.set_subject({**here, kind: str(rows[0])})
     else:
-        logs.name_events(logger, "Evaluating", rows)
+        logs.name(logger, "Begins with", kind, rows)
 
 
 def end(**_: Any) -> None:

@@ -1,10 +1,10 @@
-"""emit: put a signal on the event bus."""
+"""emit: put signals on the event bus."""
 
 from pipeline import nudges, stages
 from pipeline.celery import app
 
 
 @app.task(name="emit")
-def emit(signal: int) -> None:
-    """Put one signal on the bus, and the learner's next one after it."""
-    nudges.emit(stages.emit(signal))
+def emit(signals: list[int]) -> None:
+    """Put signals on the bus, and the learners' next ones after them."""
+    nudges.emit(stages.emit(signals))

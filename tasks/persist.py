@@ -1,4 +1,4 @@
-"""persist: write an event into the learner's progress and badges."""
+"""persist: write events into their learners' progress and badges."""
 
 import uuid
 
@@ -7,6 +7,6 @@ from pipeline.celery import app
 
 
 @app.task(name="persist")
-def persist(event: str) -> None:
-    """Persist one event and have the badges it changed brought to Credly."""
-    nudges.issue(stages.persist(uuid.UUID(event)))
+def persist(events: list[str]) -> None:
+    """Persist events and have the badges they changed brought to Credly."""
+    nudges.issue(stages.persist([uuid.UUID(event) for event in events]))

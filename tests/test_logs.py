@@ -111,7 +111,7 @@ def test_a_line_stays_one_line_whatever_it_quotes(written: Any, logger: logging.
 def test_of_many_events_each_is_named_and_no_line_gets_too_long(written: Any, logger: logging.Logger):
     stream = written(logs.JsonLines(texts=False))
     ids = [f"00000000-0000-0000-0000-{number:012}" for number in range(500)]
-    logs.name_events(logger, "Took", ids)
+    logs.name(logger, "Took", "event", ids)
     found = stream.getvalue().splitlines()
     assert [event for line in found for event in json.loads(line)["events"]] == ids
     assert max(map(len, found)) < 10_000

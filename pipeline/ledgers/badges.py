@@ -1,16 +1,20 @@
 """Badges: the standing that the rules give them."""
 
+import logging
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
-from pipeline import rules
-from pipeline.ledgers import holdings
+from pipeline import logs, rules
+from pipeline.ledgers import bulk, holdings
 from pipeline.ledgers.progress import Decisions
 from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, RevokedBy, Standing
+
+logger = logging.getLogger(__name__)
 
 BY_A_PERSON = (RevokedBy.OPERATOR, RevokedBy.CREDLY)
 """Who revokes a badge so that no event gives it back."""
@@ -18,17 +22,9 @@ BY_A_PERSON = (RevokedBy.OPERATOR, RevokedBy.CREDLY)
 REVOCATION_BEGUN = (CredlyState.REVOKING, CredlyState.REVOKED)
 
 
-def follow(
-    learner: Learner,
-    event: uuid.UUID,
-    templates: Iterable[rules.Template],
-    decisions: Mapping[int, Decisions],
-    news: Collection[int],
-    resets: Collection[int] = (),
-) -> list[int]:
-    """Bring the learner's badges of these templates in line with progress.  May be repeated.
-
-    A badge is revoked by a reset only: a template that lacks something because its rule was changed keeps its holders.
+@dataclass(frozen=True)
+class Change:
+    """What an event did to a learner's progress.
 
     Args:
         learner: whose lock the caller holds.
@@ -37,57 +33,86 @@ def follow(
         decisions: all decisions by template id.
         news: ids of the templates of which a decision changed.  Only then is a badge that Credly holds awarded again.
         resets: ids of the templates of which a requirement was reset.  Only then is a badge revoked.
+    """
+
+    learner: Learner
+    event: uuid.UUID
+    templates: Sequence[rules.Template]
+    decisions: Mapping[int, Decisions]
+    news: Collection[int]
+    resets: Collection[int] = ()
+
+
+def follow(changes: Sequence[Change]) -> list[int]:
+    """Bring the learners' badges of these templates in line with progress.  May be repeated.
+
+    A badge is revoked by a reset only: a template that lacks something because its rule was changed keeps its holders.
+
+    Args:
+        changes: at most one of each learner.
 
     Returns:
         The ids of the badges that changed.
     """
-    latest = {
-        badge.template_id: badge
-        for badge in Badge.objects.filter(learner=learner, template__in=decisions).order_by("cycle")
-    }
+    templates = {template.id for change in changes for template in change.templates}
+    learners = [change.learner for change in changes]
+    known = Badge.objects.filter(learner__in=learners, template__in=templates).order_by("cycle")
+    latest = {(badge.learner_id, badge.template_id): badge for badge in known}
     changed: list[int] = []
-    for template in templates:
-        badge = latest.get(template.id)
-        decided = decisions[template.id]
-        fulfilled = [requirement for requirement, decision in decided.items() if decision.fulfilled]
-        if rules.complete(template, fulfilled):
-            is_news = template.id in news
-            changed += _award(learner, template, badge, rules.earned_at(template, decided), event, is_news=is_news)
-        elif template.id in resets:
-            changed += _revoke(badge, event)
-    return changed
+    opened: list[Opened] = []
+    for change in changes:
+        for template in change.templates:
+            badge = latest.get((change.learner.pk, template.id))
+            decided = change.decisions[template.id]
+            if rules.complete(template, [key for key, decision in decided.items() if decision.fulfilled]):
+                earned_at = rules.earned_at(template, decided)
+                if badge is None:
+                    opened.append(_next(change, template, 0, earned_at))
+                elif _is_revoked_by_the_rules(badge):
+                    if _restore(badge, earned_at, change.event, is_news=template.id in change.news):
+                        changed.append(badge.pk)
+                    elif template.reaward:
+                        opened.append(_next(change, template, badge.cycle, earned_at))
+            elif template.id in change.resets:
+                changed += _revoke(badge, change.event)
+    return changed + _write(opened)
 
 
-def _award(
-    learner: Learner,
-    template: rules.Template,
-    badge: Badge | None,
-    earned_at: datetime,
-    event: uuid.UUID,
-    *,
-    is_news: bool,
-) -> list[int]:
-    """The template is complete: open a badge, or take back a revocation that has not begun, or open the next cycle.
-
-    What a person revoked stays revoked.
-    """
-    if badge is None:
-        return _open(learner, template, 1, earned_at, event)
-    if badge.standing == Standing.AWARDED or badge.revoked_by in BY_A_PERSON:
-        return []
-    if _restore(badge, earned_at, event, is_news=is_news):
-        return [badge.pk]
-    if template.reaward:
-        return _open(learner, template, badge.cycle + 1, earned_at, event)
-    return []
+Opened = tuple[Badge, uuid.UUID]
+"""A new badge and the event that is its reason."""
 
 
-def _open(learner: Learner, template: rules.Template, cycle: int, earned_at: datetime, event: uuid.UUID) -> list[int]:
-    badge = Badge.objects.create(
-        learner=learner, template_id=template.id, cycle=cycle, earned_at=earned_at, due_at=timezone.now()
+def _is_revoked_by_the_rules(badge: Badge) -> bool:
+    """What a person revoked stays revoked."""
+    return badge.standing == Standing.REVOKED and badge.revoked_by not in BY_A_PERSON
+
+
+def _next(change: Change, template: rules.Template, cycle: int, earned_at: datetime) -> Opened:
+    badge = Badge(
+        learner=change.learner,
+        template_id=template.id,
+        cycle=cycle + 1,
+        earned_at=earned_at,
+        due_at=timezone.now(),
     )
-    BadgeHistory.objects.create(badge=badge, what="awarded", outcome=f"cycle {cycle}", event=event)
-    return [badge.pk]
+    return badge, change.event
+
+
+def _write(opened: Sequence[Opened]) -> list[int]:
+    badges = bulk.create([badge for badge, _ in opened])
+    BadgeHistory.objects.bulk_create(
+        BadgeHistory(badge=badge, what="awarded", outcome=f"cycle {badge.cycle}", event=event)
+        for badge, (_, event) in zip(badges, opened, strict=True)
+    )
+    for badge, (_, event) in zip(badges, opened, strict=True):
+        _log(badge, event)
+    return [badge.pk for badge in badges]
+
+
+def _log(badge: Badge, event: uuid.UUID) -> None:
+    """From here on the badge's id leads through the log, as the event's did until here."""
+    with logs.about(event=event, badge=badge.pk):
+        logger.info("Badge %s: its standing changed", badge.uuid)
 
 
 def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID, *, is_news: bool) -> bool:
@@ -118,6 +143,7 @@ def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID, *, is_news: bo
     )
     if restored:
         BadgeHistory.objects.create(badge=badge, what="awarded", outcome="before it was revoked", event=event)
+        _log(badge, event)
     return bool(restored)
 
 
@@ -129,4 +155,5 @@ def _revoke(badge: Badge | None, event: uuid.UUID) -> list[int]:
         standing=Standing.REVOKED, revoked_by=RevokedBy.RULES, due_at=holdings.soonest(), attempts=0
     )
     BadgeHistory.objects.create(badge=badge, what="revoked", event=event)
+    _log(badge, event)
     return [badge.pk]

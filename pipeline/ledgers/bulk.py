@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection
@@ -11,6 +11,16 @@ from django.db.models import Model
 from django.db.models.constants import OnConflict
 
 Row = Sequence[Any]
+Each = TypeVar("Each", bound=Model)
+
+
+def create(rows: Sequence[Each]) -> Sequence[Each]:
+    """Insert new rows of one model, and give each the key that it got."""
+    if rows and connection.features.can_return_rows_from_bulk_insert:
+        return type(rows[0])._default_manager.bulk_create(rows)
+    for row in rows:
+        row.save(force_insert=True)
+    return rows
 
 
 def insert_unknown(model: type[Model], fields: Sequence[str], rows: Sequence[Row]) -> int:

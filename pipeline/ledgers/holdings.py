@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, DateTimeField, F, Q, Value, When
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Least
 from django.utils import timezone
 
@@ -66,6 +66,7 @@ WHILE = {
     Step.LOOK_UP_THEN_REVOKE: CredlyState.REVOKING,
 }
 _UNCLAIMED: dict[str, Any] = {"claim": None, "claimed_until": None}
+_SETTLED = {**_UNCLAIMED, "taken_up": 0, "error": "", "traceback": "", "due_at": None}
 LIVE = (
     CredlyState.ISSUING,
     CredlyState.PENDING,
@@ -95,8 +96,8 @@ class Done:
 
 def due(pk: int) -> Badge | None:
     """The badge if it is due and nobody works on it.  One with nothing to do is settled on the way."""
-    now = timezone.now()
-    badge = Badge.objects.select_related("learner", "template__organization").filter(claims.free(now), pk=pk).first()
+    free = Badge.objects.filter(claims.free(timezone.now()), pk=pk)
+    badge = next(iter(free.select_related("learner", "template__organization")), None)
     if badge is not None and _key(badge) not in STEPS:
         Badge.objects.filter(pk=pk, standing=badge.standing, credly_state=badge.credly_state).update(
             due_at=None, nudged_at=None
@@ -193,13 +194,15 @@ def put_down(claim: Claim) -> None:
 def held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Done:
     """Credly holds the badge.  Writes the `awarded` signal, once.  May be repeated."""
     badge = claim.badge
+    known = {"credly_state": state, "credly_id": credly_id, "attempts": 0}
     with transaction.atomic():
-        recorded = Badge.objects.filter(Q(claim=claim.token) | Q(credly_id=None), pk=badge.pk).update(
-            credly_state=state, credly_id=credly_id, attempts=0, **_claim_ends(Standing.AWARDED)
+        settled = _unchanged(claim, Standing.AWARDED).update(**known, **_SETTLED)
+        recorded = settled or Badge.objects.filter(Q(claim=claim.token) | Q(credly_id=None), pk=badge.pk).update(
+            **known, **_claim_ends(Standing.AWARDED)
         )
         _history(claim, f"{how}: {state} at Credly as {credly_id}")
         signals = outbox.write(badge, outbox.AWARDED) if recorded else []
-    return Done(signals=signals, badges=_still_due(badge))
+    return Done(signals=signals, badges=[] if settled else _still_due(badge))
 
 
 def withdrawn(claim: Claim, how: str) -> Done:
@@ -359,6 +362,11 @@ def named_due(limit: int) -> list[int]:
 
 def _key(badge: Badge) -> tuple[Standing, CredlyState]:
     return Standing(badge.standing), CredlyState(badge.credly_state)
+
+
+def _unchanged(claim: Claim, standing: Standing) -> QuerySet[Badge]:
+    """The badge, if the claim is still held and this is its standing: as nearly always, and then nothing more is due."""
+    return Badge.objects.filter(pk=claim.badge.pk, claim=claim.token, standing=standing)
 
 
 def _claim_ends(

@@ -220,9 +220,10 @@ def put_down(event: uuid.UUID) -> None:
         received.update(attempts=F("attempts") - 1, claimed_until=None, due_at=now + _rest(received_at, now))
 
 
-def lock(event: uuid.UUID) -> Event | None:
-    """The event, locked until the end of the transaction; None unless it is still to be persisted."""
-    return Event.objects.select_for_update().filter(pk=event, status=EventStatus.RECEIVED).first()
+def lock(ids: Collection[uuid.UUID]) -> list[Event]:
+    """Those of these events that are still to be persisted, oldest first, locked until the end of the transaction."""
+    received = Event.objects.select_for_update().filter(pk__in=ids, status=EventStatus.RECEIVED)
+    return list(received.order_by("time", "pk").only(*Waiting._fields))
 
 
 def finish(ids: Collection[uuid.UUID], status: EventStatus) -> None:

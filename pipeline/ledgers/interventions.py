@@ -125,7 +125,9 @@ def release(badge: Badge, actor: str) -> Released:
         BadgeHistory.objects.create(badge=badge, what="left to the rules", actor=actor)
         newest = max(fulfilled.values(), key=lambda decision: (decision.time, decision.event))
         again = replace(template, reaward=True)
-        changed = badges.follow(learner, newest.event, [again], {template.id: decided}, news={template.id})
+        changed = badges.follow(
+            [badges.Change(learner, newest.event, [again], {template.id: decided}, news={template.id})]
+        )
         return Released(Release.AWARDED, changed)
 
 

@@ -2,10 +2,11 @@
 
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -31,8 +32,14 @@ def write(badge: Badge, event_type: str) -> list[int]:
     """
     now = timezone.now()
     signal = Signal(badge=badge, event_type=event_type, payload=_payload(badge), created_at=now, due_at=now)
-    Signal.objects.bulk_create([signal], ignore_conflicts=True)
-    return list(Signal.objects.filter(uuid=signal.uuid).values_list("pk", flat=True))
+    try:
+        with transaction.atomic():
+            signal.save(force_insert=True)
+    except IntegrityError:
+        if Signal.objects.filter(badge=badge, event_type=event_type).exists():
+            return []
+        raise
+    return [signal.pk]
 
 
 def _payload(badge: Badge) -> dict[str, Any]:
@@ -55,23 +62,31 @@ def _payload(badge: Badge) -> dict[str, Any]:
     }
 
 
-def claim(pk: int) -> tuple[Signal, uuid.UUID] | None:
-    """Claim a signal that may be sent now: it is due, and none about the same learner and template is before it.
+def ready(ids: Collection[int]) -> list[Signal]:
+    """Those of these signals that may be sent now: due, and none about the same learner and template is before them.
 
-    About a retired learner it goes out under the pseudonym, even if its writer had not heard of the retirement.  One that was
-    taken up too often without a result is `failed`.
+    One that was taken up too often without a result is `failed`.
     """
-    pending = Signal.objects.filter(_its_turn(), pk=pk, state=SignalState.PENDING)
-    signal = pending.select_related("badge__learner").first()
-    if signal is None:
-        return None
-    if signal.taken_up >= claims.MOST_TAKEN_UP:
-        _give_up(signal)
-        return None
-    token = claims.take(signal, state=(SignalState.PENDING, SignalState.PENDING))
-    if token and signal.badge.learner.retired_at:
-        retirement.conceal(signal)
-    return (signal, token) if token else None
+    free = Signal.objects.filter(claims.free(timezone.now()), _its_turn(), pk__in=ids, state=SignalState.PENDING)
+    signals = list(free.select_related("badge__learner").order_by("pk"))
+    for signal in signals:
+        if signal.taken_up >= claims.MOST_TAKEN_UP:
+            _give_up(signal)
+    return [signal for signal in signals if signal.taken_up < claims.MOST_TAKEN_UP]
+
+
+def claim(signals: Sequence[Signal]) -> tuple[list[Signal], uuid.UUID]:
+    """Claim these signals; returns those that nobody else has, and the claim's token.
+
+    About a retired learner they go out under the pseudonym, even if their writer had not heard of the retirement.
+    """
+    token = claims.take_all([signal.pk for signal in signals], Signal.objects.filter(state=SignalState.PENDING))
+    won = set(_mine(signals, token).values_list("pk", flat=True))
+    mine = [signal for signal in signals if signal.pk in won]
+    for signal in mine:
+        if signal.badge.learner.retired_at:
+            retirement.conceal(signal)
+    return mine, token
 
 
 def _its_turn() -> Q:
@@ -87,44 +102,40 @@ def _give_up(signal: Signal) -> None:
         logger.error("Signal %s was taken up %s times without a result; failed", signal.uuid, signal.taken_up)
 
 
-def sent(signal: Signal, token: uuid.UUID, topics: Collection[str]) -> list[int]:
-    """The bus has the signal (or no topic wants it).  Returns the next one that waited for it.  May be repeated."""
-    Signal.objects.filter(pk=signal.pk, claim=token).update(
-        state=SignalState.SENT if topics else SignalState.DISABLED,
-        sent_at=timezone.now() if topics else None,
-        due_at=None,
-        **_CLAIM_ENDS,
-    )
-    return _next(signal)
+def sent(signals: Sequence[Signal], token: uuid.UUID) -> None:
+    """The bus has these signals.  May be repeated."""
+    _mine(signals, token).update(state=SignalState.SENT, sent_at=timezone.now(), due_at=None, **_CLAIM_ENDS)
+
+
+def disabled(signals: Sequence[Signal], token: uuid.UUID) -> None:
+    """No topic wants these signals.  May be repeated."""
+    _mine(signals, token).update(state=SignalState.DISABLED, due_at=None, **_CLAIM_ENDS)
 
 
 def postpone(signal: Signal, token: uuid.UUID, reason: str) -> None:
     """The bus did not take the signal: try again later, and never give up.  May be repeated."""
     wait = min(claims.wait(signal.attempts + 1), LONGEST_WAIT)
-    Signal.objects.filter(pk=signal.pk, claim=token).update(
-        due_at=timezone.now() + wait, **_CLAIM_ENDS | {"error": reason}
-    )
+    _mine([signal], token).update(due_at=timezone.now() + wait, **_CLAIM_ENDS | {"error": reason})
 
 
-def fail(signal: Signal, token: uuid.UUID, error: Exception) -> list[int]:
-    """The signal can't be put on any bus as it is.  Returns the next one that waited for it.  May be repeated."""
+def fail(signal: Signal, token: uuid.UUID, error: Exception) -> None:
+    """The signal can't be put on any bus as it is.  May be repeated."""
     failure = {"error": f"{type(error).__name__}: {error}", "traceback": own_frames(error)}
-    Signal.objects.filter(pk=signal.pk, claim=token).update(
-        state=SignalState.FAILED, due_at=None, **_CLAIM_ENDS | failure
-    )
-    return _next(signal)
+    _mine([signal], token).update(state=SignalState.FAILED, due_at=None, **_CLAIM_ENDS | failure)
 
 
-def _next(signal: Signal) -> list[int]:
-    return list(_pending_of_same(signal).order_by("pk").values_list("pk", flat=True)[:1])
+def _mine(signals: Sequence[Signal], token: uuid.UUID) -> QuerySet[Signal]:
+    """Those of these signals that are still claimed under this token."""
+    return Signal.objects.filter(pk__in=[signal.pk for signal in signals], claim=token)
 
 
-def _pending_of_same(signal: Signal) -> QuerySet[Signal]:
-    return _of_same(signal).filter(state=SignalState.PENDING)
-
-
-def _of_same(signal: Signal) -> QuerySet[Signal]:
-    return Signal.objects.filter(badge__learner=signal.badge.learner_id, badge__template=signal.badge.template_id)
+def following(signals: Sequence[Signal]) -> list[int]:
+    """The next signals that waited for these, which have ended; of each learner and template the first."""
+    about = {(signal.badge.learner_id, signal.badge.template_id) for signal in signals}
+    pending = Signal.objects.filter(state=SignalState.PENDING, badge__learner__in={learner for learner, _ in about})
+    of_learners = pending.order_by("-pk").values_list("badge__learner", "badge__template", "pk")
+    first = {(learner, template): pk for learner, template, pk in of_learners if (learner, template) in about}
+    return sorted(first.values())
 
 
 def redrive(signal: Signal) -> bool:
@@ -132,7 +143,8 @@ def redrive(signal: Signal) -> bool:
 
     One after which a later one about the same learner and template was sent stays as it is: told now, it would be news.
     """
-    if _of_same(signal).filter(state=SignalState.SENT, pk__gt=signal.pk).exists():
+    of_same = Signal.objects.filter(badge__learner=signal.badge.learner_id, badge__template=signal.badge.template_id)
+    if of_same.filter(state=SignalState.SENT, pk__gt=signal.pk).exists():
         return False
     return bool(
         Signal.objects.filter(pk=signal.pk, state=SignalState.FAILED).update(

@@ -183,7 +183,7 @@ class InboxConsumer(EventBusConsumer):
         messages = [decode(entry_id, fields, stream=stream) for entry_id, fields in entries]
         new = inbox.store(messages, self.topic)
         nudges.evaluate(new)
-        logs.name_events(logger, "Took", [message.id for message in messages])
+        logs.name(logger, "Took", "event", [message.id for message in messages])
         measures.stage_ended("consume", "success", time.monotonic() - started)
         measures.BUS_MESSAGES.add(len(messages))
         logger.info(

@@ -191,7 +191,7 @@ def test_a_replayed_event_ends_as_it_did(operator: Client, processed):
     badge = Badge.objects.values().get()
     act(operator, "replay", [processed])
     for event in stages.evaluate([processed.pk]):
-        stages.persist(event)
+        stages.persist([event])
     assert (Event.objects.get().status, Badge.objects.values().get()) == ("processed", badge)
 
 

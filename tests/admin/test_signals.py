@@ -56,7 +56,7 @@ def test_failed_signals_are_sent_again_and_others_left_alone(operator: Client, d
     assert told(response)[0] == "1 signal is sent again."
     assert told(response)[1].startswith("1 signal was left alone")
     assert dict(Signal.objects.values_list("pk", "state")) == {failed.pk: "pending", sent.pk: "sent"}
-    assert nudged(callbacks) == [("emit", [failed.pk])]
+    assert nudged(callbacks) == [("emit", [[failed.pk]])]
     assert logged() == [(str(failed.pk), "Redriven.")]
 
 

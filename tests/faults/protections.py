@@ -67,13 +67,13 @@ def _publish_from_memory(_: Original, badge: Badge, event_type: str) -> list[int
     return []
 
 
-def _mark_first(_: Original, signal_id: int) -> list[int]:
+def _mark_first(_: Original, ids: Sequence[int]) -> list[int]:
     outbox, emit = import_module("pipeline.ledgers.outbox"), import_module("pipeline.stages.emit")
-    claimed = outbox.claim(signal_id)
-    if claimed is None:
-        return []
-    following: list[int] = outbox.sent(*claimed, ["marked before it was published"])
-    emit._publish(claimed[0])
+    claimed, token = outbox.claim(outbox.ready(ids))
+    outbox.sent(claimed, token)
+    for signal in claimed:
+        emit._publish(signal)
+    following: list[int] = outbox.following(claimed)
     return following
 
 

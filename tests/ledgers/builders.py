@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from pipeline import stages
 from pipeline.bus.codec import DecodedMessage
-from pipeline.ledgers import holdings, inbox
+from pipeline.ledgers import holdings, inbox, outbox
 from pipeline.ledgers.holdings import Claim
 from pipeline.lms.events import PASSING, LmsEvent, LmsLearner, passing_event
 from pipeline.models import (
@@ -83,8 +83,16 @@ def received(*events: LmsEvent) -> list[UUID]:
 def deliver(*events: LmsEvent) -> list[int]:
     """Take events through evaluate and persist, one after the other; the badges they changed."""
     return [
-        badge for event in events for matching in stages.evaluate(received(event)) for badge in stages.persist(matching)
+        badge
+        for event in events
+        for matching in stages.evaluate(received(event))
+        for badge in stages.persist([matching])
     ]
+
+
+def deliver_together(events: Sequence[LmsEvent]) -> list[int]:
+    """Take events through evaluate and persist as one batch; the badges they changed."""
+    return stages.persist(stages.evaluate(received(*events)))
 
 
 def stored(event: LmsEvent) -> Event:
@@ -188,3 +196,9 @@ def told(who: Learner | LmsLearner) -> list[str]:
     number = who.lms_user_id if isinstance(who, Learner) else who.id
     rows = Signal.objects.filter(badge__learner__lms_user_id=number).order_by("pk")
     return [signal.event_type.split(".")[-2] for signal in rows]
+
+
+def claimed_signal(pk: int) -> tuple[Signal, UUID] | None:
+    """A signal that may be sent now, claimed as `emit` does, and the claim's token; None if it may not."""
+    mine, token = outbox.claim(outbox.ready([pk]))
+    return (mine[0], token) if mine else None

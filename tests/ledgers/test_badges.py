@@ -221,7 +221,7 @@ def revocation_refused(who) -> Badge:
 def test_a_replayed_event_does_not_give_back_a_badge_that_credly_refused_to_revoke():
     row = revocation_refused(lms_learner())
     assert inbox.replay([row.uuid]) == [row.uuid]
-    assert stages.persist(row.uuid) == []
+    assert stages.persist([row.uuid]) == []
     assert (only_badge().standing, only_badge().credly_state) == ("revoked", "failed")
 
 

@@ -8,8 +8,7 @@ from django.utils import timezone
 
 from pipeline import rules
 from pipeline.configuration import ruleset
-from pipeline.ledgers import holdings, observations
-from pipeline.ledgers.badges import follow
+from pipeline.ledgers import badges, holdings, observations
 from pipeline.ledgers.holdings import Done
 from pipeline.models import Badge, CredlyState, Standing
 from tests.ledgers.builders import badge, claimed, held_badge, signals
@@ -166,4 +165,5 @@ def complete_again(row: Badge) -> None:
     template = ruleset.current().ruleset.template(row.template_id)
     [requirement] = row.template.requirements.values_list("pk", flat=True)
     decision = rules.Decision(timezone.now(), uuid4(), True)
-    follow(row.learner, uuid4(), [template], {row.template_id: {requirement: decision}}, {row.template_id})
+    decided = {row.template_id: {requirement: decision}}
+    badges.follow([badges.Change(row.learner, uuid4(), [template], decided, news={row.template_id})])

@@ -22,6 +22,7 @@ from pipeline.models import Badge, BadgeHistory, Event, Fulfillment, Learner, Pr
 from tests.ledgers.builders import (
     TOPIC,
     at,
+    claimed_signal,
     course_template,
     deliver,
     fails,
@@ -226,7 +227,7 @@ def test_an_event_that_was_being_persisted_while_its_learner_retired_brings_noth
     [matching] = stages.evaluate(received(event))
     retirement.retire(who.id)
     Event.objects.filter(pk=event.id).update(payload=event.payload)
-    stages.persist(matching)
+    stages.persist([matching])
     assert row_of(who).as_of == at(1)
     assert row_of(who).username == f"retired-{who.id}"
     assert (row_of(who).email, row_of(who).name) == ("", "")
@@ -287,7 +288,7 @@ def test_pseudonymised_events_are_valid_and_replaying_them_changes_nothing(who: 
     before = {**facts(), "learner": model_to_dict(row_of(who)), "progress": list(Fulfillment.objects.values())}
     for event in inbox.replay([event.id for event in events]):
         for matching in stages.evaluate([event]):
-            assert stages.persist(matching) == []
+            assert stages.persist([matching]) == []
     after = {**facts(), "learner": model_to_dict(row_of(who)), "progress": list(Fulfillment.objects.values())}
     for name in ("Badge", "BadgeHistory", "Signal", "learner", "progress"):
         assert after[name] == before[name]
@@ -329,7 +330,7 @@ def test_a_signal_that_waits_goes_out_pseudonymised():
     row = held_badge()
     retirement.retire(row.learner.lms_user_id)
     [signal] = Signal.objects.all()
-    claimed = outbox.claim(signal.pk)
+    claimed = claimed_signal(signal.pk)
     assert claimed is not None
     assert claimed[0].payload["user"]["pii"] == {
         "username": f"retired-{row.learner.lms_user_id}",
@@ -345,7 +346,7 @@ def test_a_signal_whose_writer_had_not_heard_of_the_retirement_goes_out_pseudony
     [late] = outbox.write(knew, outbox.REVOKED)
     assert Signal.objects.get(pk=late).payload["user"]["pii"]["email"] == row.learner.email
     Signal.objects.exclude(pk=late).delete()
-    claimed = outbox.claim(late)
+    claimed = claimed_signal(late)
     assert claimed is not None
     assert claimed[0].payload["user"]["pii"]["email"] == ""
     assert Signal.objects.get(pk=late).payload == claimed[0].payload

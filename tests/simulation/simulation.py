@@ -286,5 +286,5 @@ class Simulation:
 def _named(message: Message) -> str:
     [argument] = message.arguments
     if isinstance(argument, list):
-        return ",".join(event[:4] for event in argument)
+        return ",".join(str(each)[:4] for each in argument)
     return str(argument)[:4]

@@ -45,7 +45,7 @@ def back(settings, url: str) -> None:
 
 
 def test_a_signal_is_published_as_it_was_written(bus, signal):
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     [message] = published(bus)
     assert (message.id, message.type, message.time) == (signal.uuid, outbox.AWARDED, signal.created_at)
     assert (message.payload, message.source) == (signal.payload, "openedx/credentials/web")
@@ -56,45 +56,45 @@ def test_a_signal_is_published_as_it_was_written(bus, signal):
 
 def test_a_signal_that_is_marked_sent_is_not_published_again(bus, signal):
     for _ in range(3):
-        assert stages.emit(signal.pk) == []
+        assert stages.emit([signal.pk]) == []
         make_due(signal)
     assert len(published(bus)) == 1
 
 
 def test_a_signal_whose_mark_was_lost_is_published_again_under_the_same_id(bus, signal):
     """A worker killed between the bus and the mark: consumers drop the repetition by its id."""
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     Signal.objects.update(state="pending")
     make_due(signal)
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     assert [message.id for message in published(bus)] == [signal.uuid, signal.uuid]
     assert reread(signal).state == "sent"
 
 
 def test_an_unknown_signal_is_nothing_to_do(bus):
-    assert stages.emit(10**9) == []
+    assert stages.emit([10**9]) == []
 
 
 def test_signals_of_a_badge_are_published_in_order_each_naming_the_next(bus, signal):
     [second] = outbox.write(signal.badge, outbox.REVOKED)
-    assert stages.emit(second) == []
+    assert stages.emit([second]) == []
     assert published(bus) == []
-    assert stages.emit(signal.pk) == [second]
-    assert stages.emit(second) == []
+    assert stages.emit([signal.pk]) == [second]
+    assert stages.emit([second]) == []
     assert [message.type for message in published(bus)] == [outbox.AWARDED, outbox.REVOKED]
 
 
 def test_while_the_bus_is_away_a_signal_waits_and_is_sent_later_with_its_id(bus, redis_server, settings, signal):
     away(settings)
     for attempt in (1, 2, 3):
-        assert stages.emit(signal.pk) == []
+        assert stages.emit([signal.pk]) == []
         now = reread(signal)
         assert (now.state, now.attempts) == ("pending", attempt)
         assert now.due_at > timezone.now()
         assert now.error
         make_due(signal)
     back(settings, redis_server.url)
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     assert [message.id for message in published(bus)] == [signal.uuid]
     assert (reread(signal).state, reread(signal).error) == ("sent", "")
 
@@ -102,35 +102,35 @@ def test_while_the_bus_is_away_a_signal_waits_and_is_sent_later_with_its_id(bus,
 def test_a_producer_that_cannot_be_loaded_does_not_swallow_a_signal(bus, settings, signal):
     settings.EVENT_BUS_PRODUCER = "no.such.producer"
     with pytest.warns(UserWarning, match="EVENT_BUS_PRODUCER"):
-        stages.emit(signal.pk)
+        stages.emit([signal.pk])
     assert reread(signal).state == "pending"
 
 
 @pytest.mark.parametrize("enabled", [False, lambda settings: False], ids=["false", "function"])
 def test_a_signal_that_the_configuration_sends_nowhere_is_disabled(bus, settings, signal, enabled):
     configure(settings, enabled)
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     assert published(bus) == []
     assert (reread(signal).state, reread(signal).due_at) == ("disabled", None)
 
 
 def test_a_signal_of_a_type_without_configuration_is_disabled(bus, settings, signal):
     settings.EVENT_BUS_PRODUCER_CONFIG = {}
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     assert reread(signal).state == "disabled"
 
 
 def test_a_function_of_the_settings_may_enable_a_signal(bus, settings, signal):
     configure(settings, lambda given: given.BADGES_CONFIG is not None)
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     assert len(published(bus)) == 1
 
 
 def test_a_signal_that_is_no_event_fails_and_does_not_hold_back_the_next(bus, signal):
     [second] = outbox.write(signal.badge, outbox.REVOKED)
     Signal.objects.filter(pk=signal.pk).update(payload={"uuid": "nonsense"})
-    stages.emit(signal.pk)
+    stages.emit([signal.pk])
     assert reread(signal).state == "failed"
     assert reread(signal).error
-    stages.emit(second)
+    stages.emit([second])
     assert len(published(bus)) == 1

@@ -9,7 +9,16 @@ from django.utils import timezone
 from pipeline import stages
 from pipeline.ledgers import claims, holdings, outbox, webhooks
 from pipeline.models import Badge, Event, Signal, Webhook
-from tests.ledgers.builders import badge, ended_claim, lms_learner, make_due, organization, passes, received
+from tests.ledgers.builders import (
+    badge,
+    claimed_signal,
+    ended_claim,
+    lms_learner,
+    make_due,
+    organization,
+    passes,
+    received,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +73,7 @@ def test_a_badge_whose_worker_died_is_named_once_its_claim_has_ended():
 
 def test_a_signal_whose_worker_died_is_named_once_its_claim_has_ended():
     [pk] = outbox.write(badge(due_at=None), outbox.AWARDED)
-    signal, _ = outbox.claim(pk)
+    signal, _ = claimed_signal(pk)
     assert stages.due() == NOTHING
     ended_claim(signal)
     assert stages.due().signals == [pk]
@@ -74,8 +83,8 @@ def test_what_was_done_is_named_no_more(overdue):
     row = Badge.objects.get(pk=overdue.badges[0])
     make_due(row)
     holdings.held(holdings.claim(holdings.due(row.pk)), uuid4(), holdings.CredlyState.PENDING, "issued")
-    signal, token = outbox.claim(overdue.signals[0])
-    outbox.sent(signal, token, ["topic"])
+    signal, token = claimed_signal(overdue.signals[0])
+    outbox.sent([signal], token)
     Event.objects.update(status="processed", due_at=None)
     pass_the_nudge_interval()
     later = stages.due()

@@ -7,7 +7,7 @@ second badge away.  `HYPOTHESIS_PROFILE=thorough` tries twenty times as many exa
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,7 +20,7 @@ from pipeline import rules, stages
 from pipeline.lms.events import CCX_PASSING, PASSING, LmsEvent, LmsLearner, passing_event
 from pipeline.models import Badge, Fulfillment, Organization, Signal, Template
 from tests.ledgers import builders
-from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course, deliver, make_due, told
+from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course, deliver, deliver_together, make_due, told
 from tests.rules import oracle
 from tests.stages.conftest import Site
 
@@ -100,6 +100,12 @@ def deliveries(draw: st.DrawFn, history: list[LmsEvent]) -> list[LmsEvent]:
     """The same events as they happened or in any order, each at least once."""
     every = history + draw(st.lists(st.sampled_from(history), max_size=4))
     return sorted(every, key=lambda event: event.time) if draw(st.booleans()) else draw(st.permutations(every))
+
+
+def batches(draw: st.DrawFn, delivered: list[LmsEvent]) -> list[list[LmsEvent]]:
+    """The same events, cut anywhere."""
+    cuts = sorted(draw(st.sets(st.integers(1, len(delivered)), max_size=3)) | {len(delivered)})
+    return [delivered[start:end] for start, end in pairwise([0, *cuts])]
 
 
 def configure(organization: Organization, plan: Plan, *, reaward: bool, uuid: str | None = None) -> rules.Template:
@@ -229,7 +235,8 @@ def test_any_order_and_any_repetition_end_in_the_same_progress_and_standing(data
     with Example():
         organization = builders.organization()
         templates = [configure(organization, plan, reaward=reaward) for plan in chosen]
-        deliver(*delivered)
+        for batch in batches(data.draw, delivered):
+            deliver_together(batch)
         assert stored_progress() == expected_progress(templates, history)
         assert awarded() == expected_holders(templates, history)
 

@@ -47,7 +47,7 @@ def test_replaying_any_selection_in_any_order_any_number_of_times_changes_nothin
         for selection in data.draw(st.lists(selections, min_size=1, max_size=3), label="selections"):
             for event in inbox.replay([event.id for event in selection]):
                 for matching in stages.evaluate([event]):
-                    stages.persist(matching)
+                    stages.persist([matching])
             issue_all()
         assert everything(site) == before
 
@@ -67,7 +67,7 @@ def test_without_the_newest_event_deciding_a_replay_would_change_the_badge(site,
 
 def run_again(*events: Any) -> None:
     for event in stages.evaluate(inbox.replay(events)):
-        stages.persist(event)
+        stages.persist([event])
 
 
 def test_a_template_that_was_activated_late_gets_the_events_of_the_past():

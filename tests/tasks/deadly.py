@@ -6,7 +6,7 @@ Workers get it by `-I tests.tasks.deadly`.  What they wait for after a death is 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
 
@@ -21,11 +21,11 @@ evaluate, issue = (sys.modules[f"pipeline.stages.{name}"] for name in ("evaluate
 LEARNER = int(os.environ["DEADLY_LEARNER"])
 
 
-def deadly(work: Callable[..., Any], about: Callable[..., int]) -> Callable[..., Any]:
+def deadly(work: Callable[..., Any], about: Callable[..., Collection[int]]) -> Callable[..., Any]:
     """The same work, which kills its process when it is about that learner."""
 
     def work_or_die(*args: Any, **kwargs: Any) -> Any:
-        if about(*args) == LEARNER:
+        if LEARNER in about(*args):
             os.kill(os.getpid(), signal.SIGKILL)
         return work(*args, **kwargs)
 
@@ -34,8 +34,8 @@ def deadly(work: Callable[..., Any], about: Callable[..., int]) -> Callable[...,
 
 match os.environ["DEADLY_PLACE"]:
     case "evaluate":
-        evaluate.check = deadly(evaluate.check, lambda event, _: event.payload["user"]["id"])
+        evaluate.check = deadly(evaluate.check, lambda event, _: [event.payload["user"]["id"]])
     case "persist":
-        badges.follow = deadly(badges.follow, lambda learner, *_: learner.lms_user_id)
+        badges.follow = deadly(badges.follow, lambda changes: [change.learner.lms_user_id for change in changes])
     case "issue":
-        issue._take_step = deadly(issue._take_step, lambda _, claim: claim.badge.learner.lms_user_id)
+        issue._take_step = deadly(issue._take_step, lambda _, claim: [claim.badge.learner.lms_user_id])

@@ -1,7 +1,11 @@
 """The way of an event through real workers."""
 
+import base64
+import json
 from datetime import timedelta
+from threading import Thread
 
+from celery import Celery
 from django.db import connection
 from django.utils import timezone
 from pytest_celery import CeleryTestSetup
@@ -10,7 +14,7 @@ from redis import Redis
 from pipeline import nudges
 from pipeline.models import Event, Signal
 from tests.system.conditions import eventually
-from tests.tasks.nodes import WorkerNode
+from tests.tasks.nodes import BrokerNode, WorkerNode
 from tests.tasks.school import TOPIC, School, nothing_waits, status
 
 
@@ -48,3 +52,18 @@ def test_bad_events_of_a_batch_do_not_hold_back_the_others(celery_setup: CeleryT
     eventually(lambda: Event.objects.get(pk=good[0].id).attempts == 1)
     assert {status(event) for event in bad} == {"failed"}
     assert all(Event.objects.get(pk=event).error for event in bad)
+
+
+def test_signals_that_threads_hand_over_at_one_moment_share_a_message(
+    celery_broker: BrokerNode, celery_setup_app: Celery, school: School
+):
+    def hand_over(signal: int) -> None:
+        nudges.emit([signal])
+        connection.close()
+
+    threads = [Thread(target=hand_over, args=[signal]) for signal in range(1, 21)]
+    for thread in threads:
+        thread.start()
+    [message] = eventually(lambda: celery_broker.container.client.lrange("emit", 0, -1))
+    [[signals], _, _] = json.loads(base64.b64decode(json.loads(message)["body"]))
+    assert sorted(signals) == list(range(1, 21))

@@ -35,7 +35,8 @@ def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
     assert worker.ready()
     events = school.store([school.message() for _ in range(5)])
     with writes_blocked():
-        nudges.persist(events)
+        for event in events:
+            nudges.persist([event])
         eventually(lambda: len(worker.active("persist")) == 2)
         eventually(lambda: celery_broker.taken() == 5)
         assert stopped_in_time(worker)

@@ -1,0 +1,111 @@
+"""What each stage asks of the database: as much among a thousand templates as beside one, and for fifty events as for two."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from redis import Redis
+
+from pipeline import stages
+from pipeline.configuration import ruleset
+from pipeline.ledgers import inbox
+from pipeline.lms.events import PASSING, LmsEvent
+from pipeline.models import Badge, ConfigurationVersion, Requirement, RequirementRule, Signal, Template
+from pipeline.stages import clock_change
+from tests.ledgers.builders import DEMO, MATH, TOPIC, fails, lms_learner, make_due, message, passes, stored
+from tests.stages.conftest import Site
+
+TEMPLATES = (1, 10, 100, 1_000)
+TOGETHER = (2, 50)
+OTHERS_COURSE = "course-v1:OpenedX+Nobody+2026"
+
+pytestmark = pytest.mark.django_db
+
+
+def many_templates(site: Site, number: int) -> None:
+    """Beside the site's own, so many active templates that ask for another course."""
+    rows = Template.objects.bulk_create(
+        Template(uuid=uuid4(), organization=site.organization, name=str(each), active=True) for each in range(number)
+    )
+    requirements = Requirement.objects.bulk_create(
+        Requirement(template=row, slug="other", event_type=PASSING) for row in rows
+    )
+    for path, value in (("is_passing", "true"), ("course.course_key", OTHERS_COURSE)):
+        RequirementRule.objects.bulk_create(
+            RequirementRule(requirement=each, data_path=path, operator="eq", value=value) for each in requirements
+        )
+    ConfigurationVersion.renew()
+    ruleset.current()
+    clock_change.notice()  # a process's first time asks the database
+
+
+def queries(work: Callable[[Any], Any], argument: Any) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        work(argument)
+    return sum(not query["sql"].startswith(("SAVEPOINT", "RELEASE SAVEPOINT")) for query in captured)
+
+
+def store(events: Sequence[LmsEvent]) -> None:
+    inbox.store([message(event, f"{each}-0") for each, event in enumerate(events, start=1)], TOPIC)
+
+
+def way(events: Sequence[LmsEvent]) -> dict[str, int]:
+    """How many queries each stage takes for these events, which all earn or lose a badge; `issue` for one badge."""
+    ids = [event.id for event in events]
+    counts = {"store": queries(store, events)}
+    counts |= {"evaluate": queries(stages.evaluate, ids), "persist": queries(stages.persist, ids)}
+    due = list(Badge.objects.filter(due_at__isnull=False))
+    assert len(due) == len(events)
+    issuing = set()
+    for row in due:
+        make_due(row)
+        issuing.add(queries(stages.issue, row.pk))
+    [counts["issue"]] = issuing
+    pending = list(Signal.objects.filter(state="pending").values_list("pk", flat=True))
+    assert len(pending) == len(events)
+    return counts | {"emit": queries(stages.emit, pending)}
+
+
+@pytest.mark.parametrize("templates", TEMPLATES)
+def test_one_event_takes_these_queries_to_a_badge_whatever_the_number_of_templates(
+    site: Site, bus: Redis, templates: int
+):
+    many_templates(site, templates)
+    assert way([passes(lms_learner(), 1)]) == {"store": 2, "evaluate": 5, "persist": 14, "issue": 5, "emit": 5}
+
+
+@pytest.mark.parametrize("templates", TEMPLATES)
+def test_one_event_takes_these_queries_to_a_revocation_whatever_the_number_of_templates(
+    site: Site, bus: Redis, templates: int
+):
+    many_templates(site, templates)
+    who = lms_learner()
+    way([passes(who, 1)])
+    assert way([fails(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 12, "issue": 7, "emit": 5}
+
+
+@pytest.mark.parametrize("templates", TEMPLATES)
+def test_events_that_nothing_matches_take_these_queries_whatever_their_number_and_that_of_templates(
+    site: Site, templates: int
+):
+    many_templates(site, templates)
+    for number in TOGETHER:
+        events = [passes(lms_learner(), 1, MATH) for _ in range(number)]
+        store(events)
+        assert queries(stages.evaluate, [event.id for event in events]) == 3
+        assert {stored(event).status for event in events} == {"ignored"}
+
+
+@pytest.mark.parametrize("events", TOGETHER)
+def test_events_that_earn_badges_together_take_as_many_queries_as_two(site: Site, bus: Redis, events: int):
+    many_templates(site, 10)
+    earned = way([passes(lms_learner(), 1) for _ in range(events)])
+    assert earned == {"store": 2, "evaluate": 2, "persist": 13, "issue": 5, "emit": 5}
+
+
+def test_control_a_query_per_event_would_be_counted(site: Site):
+    events = [passes(lms_learner(), 1, DEMO) for _ in range(3)]
+    assert queries(lambda each: [stored(event).status for event in each] if store(each) is None else 0, events) == 5
