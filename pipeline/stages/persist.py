@@ -34,7 +34,8 @@ def persist(events: Sequence[uuid.UUID]) -> list[int]:
     if len(events) == 1:
         return _persist_alone(events[0])
     try:
-        return _persist(events)
+        with transaction.atomic():
+            return _persist(events)
     except (OperationalError, InterfaceError):
         raise
     except Exception:  # noqa: BLE001 - which of them is at fault, and of what, shows when each is alone
@@ -45,7 +46,8 @@ def _persist_alone(event: uuid.UUID) -> list[int]:
     if not inbox.take_up(event):
         return []
     try:
-        return _persist([event])
+        with transaction.atomic():
+            return _persist([event])
     except (OperationalError, InterfaceError):
         with suppress(DatabaseError, InterfaceError):
             inbox.put_down(event)
@@ -63,7 +65,6 @@ class Matched(NamedTuple):
     matches: list[rules.Match]
 
 
-@transaction.atomic
 def _persist(ids: Sequence[uuid.UUID]) -> list[int]:
     configuration = ruleset.current()
     events = inbox.lock(ids)

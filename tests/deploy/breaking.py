@@ -14,7 +14,7 @@ from pipeline.bus.positions import Gap
 from pipeline.configuration import gate
 from pipeline.ledgers import gaps, holdings, inbox, outbox
 from pipeline.models import Badge, Discrepancy, Event, Organization, Signal
-from tests.ledgers.builders import TOPIC, badge, claimed, held_badge, lms_learner, passes, received
+from tests.ledgers.builders import TOPIC, badge, claimed, claimed_signal, held_badge, lms_learner, passes, received
 
 Break = Callable[[Redis], None]
 
@@ -79,7 +79,7 @@ def _badge_fails(bus: Redis) -> None:
 
 def _signal_fails(bus: Redis) -> None:
     row = held_badge()
-    taken = outbox.claim(row.signals.get().pk)
+    taken = claimed_signal(row.signals.get().pk)
     assert taken
     outbox.fail(*taken, ValueError("no event"))
 

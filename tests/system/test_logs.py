@@ -55,7 +55,9 @@ def test_one_id_leads_through_every_stage_and_process(system: System, template: 
         assert {line["process"] for line in found} == {f"{process}.1"}
         assert not [line for line in found if line.get("event") == str(another.id)]
     [issued] = [line for line in about(system, "credly", event) if "succeeded" in line["message"]]
-    [emitted] = [line for line in about(system, "worker", event) if line["stage"] == "emit"]
+    [emitted] = [
+        line for line in about(system, "worker", event) if line["stage"] == "emit" and "succeeded" in line["message"]
+    ]
     assert issued["badge"] == emitted["badge"]
     assert emitted["signal"]
 
