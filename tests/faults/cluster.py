@@ -319,7 +319,7 @@ class Cluster(System):
 
 _ENTRIES = {
     "python manage.py": "python -m tests.faults.manage",
-    "celery -A pipeline": "celery -A tests.faults.celery_app",
+    "-A pipeline": "-A tests.faults.celery_app",
     "gunicorn pipeline.wsgi": "gunicorn tests.faults.wsgi",
 }
 """What a process is started by in the Procfile, and here."""
