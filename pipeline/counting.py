@@ -33,14 +33,14 @@ class Counter:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._redis_away_until = 0.0
 
-    def hit(self, limit: RateLimitItem, *key: str) -> bool:
-        """Whether it may happen once more; if so it counts.  One round trip to Redis."""
+    def hit(self, limit: RateLimitItem, *key: str, times: int = 1) -> bool:
+        """Whether it may happen so many times more; if so they count.  One round trip to Redis."""
         if time.monotonic() >= self._redis_away_until:
             try:
-                return _shared(redis_url()).hit(limit, *key)
+                return _shared(redis_url()).hit(limit, *key, cost=times)
             except (RedisError, OSError) as error:
                 self._go_without(error)
-        return self._own.hit(limit, *key)
+        return self._own.hit(limit, *key, cost=times)
 
     def clear(self, limit: RateLimitItem, *key: str) -> None:
         """Count from nought again.  May be repeated."""

@@ -4,7 +4,6 @@ The rate holds over all processes: calls are counted in Redis.  While that is aw
 counting must never stop badges.  How many are at once is counted per process, as `CREDLY_CONCURRENCY` is.
 """
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +14,10 @@ from uuid import UUID
 
 from django.conf import settings
 from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import MovingWindowRateLimiter
-from redis.exceptions import RedisError
 
 from pipeline import measures
+from pipeline.counting import Counter
 from pipeline.models import Organization
-
-logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 5
 """Calls are counted over so long, so a burst of five seconds' worth may go at once.  As long as the time from one housekeeping
@@ -31,13 +26,9 @@ to the next, which nudges what was held back: a shorter window would stay unused
 HELD_BACK = timedelta(seconds=1)
 """After this what was over the limit is due again."""
 
-AWAY_SECONDS = 60.0
-"""For so long Redis is not asked again after it failed: so it costs one timeout and one warning a minute."""
-
-ANSWER_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 0.5
 
-_redis_away_until = 0.0
+_calls = Counter("Calls to Credly")
 
 
 @contextmanager
@@ -60,24 +51,13 @@ def turn(organization: Organization, calls: int = 1) -> Iterator[bool]:
 def may_call(organization: Organization, calls: int = 1) -> bool:
     """Whether that many calls may be made now; if so they count.  One round trip to Redis."""
     rate = settings.CREDLY_RATE_LIMIT
-    if not rate or _hit(organization, rate, calls):
+    if not rate:
+        return True
+    most = RateLimitItemPerSecond(rate * WINDOW_SECONDS, WINDOW_SECONDS, namespace="badges-credly")
+    if _calls.hit(most, str(organization.uuid), times=min(calls, most.amount)):
         return True
     measures.CREDLY_HELD_BACK.add(1, str(organization.uuid))
     return False
-
-
-def _hit(organization: Organization, rate: int, calls: int) -> bool:
-    most = RateLimitItemPerSecond(rate * WINDOW_SECONDS, WINDOW_SECONDS, namespace="badges-credly")
-    cost = min(calls, most.amount)
-    key = str(organization.uuid)
-    global _redis_away_until
-    if time.monotonic() >= _redis_away_until:
-        try:
-            return _shared(_redis_url()).hit(most, key, cost=cost)
-        except (RedisError, OSError) as error:
-            _redis_away_until = time.monotonic() + AWAY_SECONDS
-            logger.warning("Calls to Credly are counted per process: Redis does not answer (%s)", type(error).__name__)
-    return _own().hit(most, key, cost=cost)
 
 
 def wait(organization: Organization, seconds: float) -> bool:
@@ -88,27 +68,6 @@ def wait(organization: Organization, seconds: float) -> bool:
             return False
         time.sleep(LOOK_AGAIN_SECONDS)
     return True
-
-
-def _redis_url() -> str:
-    """The broker's Redis; the event bus's where the broker is none."""
-    broker: str = settings.CELERY_BROKER_URL
-    if broker.startswith(("redis://", "rediss://")):
-        return broker
-    bus: str = settings.EVENT_BUS_REDIS_CONNECTION_URL
-    return f"redis+{bus}" if bus.startswith("unix://") else bus
-
-
-@cache
-def _shared(url: str) -> MovingWindowRateLimiter:
-    return MovingWindowRateLimiter(
-        RedisStorage(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
-    )
-
-
-@cache
-def _own() -> MovingWindowRateLimiter:
-    return MovingWindowRateLimiter(MemoryStorage())
 
 
 @cache

@@ -25,6 +25,8 @@ def deciding_event(badge: Badge) -> uuid.UUID | None:
 def _cause(case: Case, badge: Badge) -> str:
     name = case.template.name
     revoked = entry(badge, "revoked")
+    if revoked is None and badge.revoked_by == RevokedBy.RULES:
+        return _('Lost "{name}": it was revoked in openedx/credentials, before the switch.').format(name=name)
     if badge.revoked_by == RevokedBy.CREDLY or revoked is None:
         known = told(badge, outbox.REVOKED)
         since = " " + _("(known since {time})").format(time=moment(known)) if known else ""

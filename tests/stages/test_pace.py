@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline import stages
+from pipeline import counting, stages
 from pipeline.configuration import gate, pace
 from pipeline.embedded.redis import RedisServer
 from pipeline.models import CredlyState, Organization
@@ -45,14 +44,12 @@ def allowed(organization: Organization, asked: int) -> int:
 
 
 @pytest.fixture
-def limited(redis_server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+def limited(redis_server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> RedisServer:
     """A limit of `RATE` calls a second, counted in Redis."""
     settings.CREDLY_RATE_LIMIT = RATE
     settings.CELERY_BROKER_URL = redis_server.url
-    monkeypatch.setattr(pace, "_redis_away_until", 0.0)
-    pace._shared.cache_clear()
-    yield redis_server
-    pace._shared.cache_clear()
+    monkeypatch.setattr(pace, "_calls", counting.Counter("Calls to Credly"))
+    return redis_server
 
 
 @pytest.fixture
@@ -87,7 +84,7 @@ def test_where_the_broker_is_no_redis_that_of_the_event_bus_counts(limited, sett
     settings.CELERY_BROKER_URL = "amqp://localhost"
     for url in (limited.url, "unix:///run/redis.sock"):
         settings.EVENT_BUS_REDIS_CONNECTION_URL = url
-        assert pace._redis_url().endswith(url)
+        assert counting.redis_url().endswith(url)
 
 
 def test_of_several_at_once_no_more_than_the_setting_says_get_a_turn(settings):
