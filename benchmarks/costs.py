@@ -1,8 +1,9 @@
 """What one event costs at each stage: queries, commits, round trips to Redis, and whose time it takes.
 
 One process goes through the stages without Celery's workers, one piece of work after the other, and hands over as the tasks
-do; Credly answers at once.  Each second counts once: a round trip to Redis within a publication counts as Redis's.  Beside it
-what one message costs Celery's worker (one process, empty tasks), and one commit of one changed row by the bare driver.
+do; Credly answers at once.  (Alone, `issue` publishes for each badge the message that threads would share.)  Each second counts
+once: a round trip to Redis within a publication counts as Redis's.  Beside it what one message costs Celery's worker (one
+process, empty tasks), and one commit of one changed row by the bare driver.
 """
 
 import json

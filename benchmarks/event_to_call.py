@@ -38,8 +38,10 @@ def measure(session: Session) -> Result:
 
 
 def _warm(stand: Stand) -> None:
-    """So many at once that each process has had some."""
-    stand.publish(stand.matching(100))
+    """So many, one by one, that each process has had some."""
+    for event in stand.matching(60):
+        stand.publish([event])
+        time.sleep(0.05)
     stand.until(stand.settled)
 
 

@@ -31,7 +31,7 @@ def measure(session: Session) -> Result:
             with session.stand(database, _processes(each), calls_at_once=CALLS_AT_ONCE) as stand:
                 stand.noop(each)
                 stand.wait_until_ready()
-                _run_at_zero(session, stand, result, f"{database} {each}")
+                _run_at_zero(session, stand, result, f"{database} {each}", warm=100 * each)
         with session.stand(database, _processes(4), calls_at_once=CALLS_AT_ONCE // 2) as stand:
             stand.credly("POST", "latency", {"seconds": LATENCY})
             _run_at_200(session, stand, result, database)
@@ -43,10 +43,10 @@ def _processes(workers: int) -> dict[str, int]:
     return {"consumer": 1, "worker": workers, "credly": max(1, workers // 2)}
 
 
-def _run_at_zero(session: Session, stand: Stand, result: Result, key: str) -> None:
-    _earn(stand, 50)  # connections are opened, rules compiled
-    _noop(stand, 50)
-    number = session.enough(50 / _earn(stand, 50), most=3_000)
+def _run_at_zero(session: Session, stand: Stand, result: Result, key: str, warm: int) -> None:
+    _earn(stand, warm)  # connections are opened, rules compiled, in every process
+    _noop(stand, warm)
+    number = session.enough(warm / _earn(stand, warm), most=3_000)
     for _ in session.track(f"Earning badges, {key} worker(s)", range(session.runs)):
         before = stand.cpu_seconds()
         result.note(f"{key} badges/s", number / _earn(stand, number))
@@ -58,7 +58,7 @@ def _run_at_zero(session: Session, stand: Stand, result: Result, key: str) -> No
 
 def _run_at_200(session: Session, stand: Stand, result: Result, database: str) -> None:
     number = session.pick(800, 200)
-    _earn(stand, CALLS_AT_ONCE)
+    _earn(stand, 400)
     for _ in session.track(f"Earning badges at 200 ms, {database}", range(session.runs)):
         for way, earn in (("from the bus", _earn), ("from due badges", _earn_due)):
             known = len(stand.calls())

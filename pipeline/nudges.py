@@ -83,7 +83,10 @@ def _gather(signals: Sequence[int]) -> None:
         is_first = not _gathered
         _gathered.append((signals, logs.subject()))
     if is_first:
-        threading.Timer(GATHER_SECONDS, _emit_gathered).start()
+        try:
+            threading.Timer(GATHER_SECONDS, _emit_gathered).start()
+        except RuntimeError:  # there is no further thread to be had
+            _emit_gathered()
 
 
 def _emit_gathered() -> None:

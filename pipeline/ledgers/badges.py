@@ -59,7 +59,8 @@ def follow(changes: Sequence[Change]) -> list[int]:
     known = Badge.objects.filter(learner__in=learners, template__in=templates).order_by("cycle")
     latest = {(badge.learner_id, badge.template_id): badge for badge in known}
     changed: list[int] = []
-    opened: list[Opened] = []
+    opened: list[Reason] = []
+    revoked: list[Reason] = []
     for change in changes:
         for template in change.templates:
             badge = latest.get((change.learner.pk, template.id))
@@ -73,13 +74,13 @@ def follow(changes: Sequence[Change]) -> list[int]:
                         changed.append(badge.pk)
                     elif template.reaward:
                         opened.append(_next(change, template, badge.cycle, earned_at))
-            elif template.id in change.resets:
-                changed += _revoke(badge, change.event)
-    return changed + _write(opened)
+            elif template.id in change.resets and badge is not None and badge.standing == Standing.AWARDED:
+                revoked.append((badge, change.event))
+    return changed + _open(opened) + _revoke(revoked)
 
 
-Opened = tuple[Badge, uuid.UUID]
-"""A new badge and the event that is its reason."""
+Reason = tuple[Badge, uuid.UUID]
+"""A badge that changes, and the event that is the reason."""
 
 
 def _is_revoked_by_the_rules(badge: Badge) -> bool:
@@ -87,7 +88,7 @@ def _is_revoked_by_the_rules(badge: Badge) -> bool:
     return badge.standing == Standing.REVOKED and badge.revoked_by not in BY_A_PERSON
 
 
-def _next(change: Change, template: rules.Template, cycle: int, earned_at: datetime) -> Opened:
+def _next(change: Change, template: rules.Template, cycle: int, earned_at: datetime) -> Reason:
     badge = Badge(
         learner=change.learner,
         template_id=template.id,
@@ -98,7 +99,7 @@ def _next(change: Change, template: rules.Template, cycle: int, earned_at: datet
     return badge, change.event
 
 
-def _write(opened: Sequence[Opened]) -> list[int]:
+def _open(opened: Sequence[Reason]) -> list[int]:
     badges = bulk.create([badge for badge, _ in opened])
     BadgeHistory.objects.bulk_create(
         BadgeHistory(badge=badge, what="awarded", outcome=f"cycle {badge.cycle}", event=event)
@@ -147,13 +148,14 @@ def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID, *, is_news: bo
     return bool(restored)
 
 
-def _revoke(badge: Badge | None, event: uuid.UUID) -> list[int]:
-    """The template is complete no more: a badge that stands is to be revoked, or cancelled if Credly never saw it."""
-    if badge is None or badge.standing == Standing.REVOKED:
-        return []
-    Badge.objects.filter(pk=badge.pk).update(
-        standing=Standing.REVOKED, revoked_by=RevokedBy.RULES, due_at=holdings.soonest(), attempts=0
-    )
-    BadgeHistory.objects.create(badge=badge, what="revoked", event=event)
-    _log(badge, event)
-    return [badge.pk]
+def _revoke(revoked: Sequence[Reason]) -> list[int]:
+    """These templates are complete no more: their badges are to be revoked, or cancelled if Credly never saw them."""
+    ids = [badge.pk for badge, _ in revoked]
+    if ids:
+        Badge.objects.filter(pk__in=ids).update(
+            standing=Standing.REVOKED, revoked_by=RevokedBy.RULES, due_at=holdings.soonest(), attempts=0
+        )
+        BadgeHistory.objects.bulk_create(BadgeHistory(badge=row, what="revoked", event=event) for row, event in revoked)
+    for badge, event in revoked:
+        _log(badge, event)
+    return ids

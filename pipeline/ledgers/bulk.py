@@ -14,6 +14,10 @@ Row = Sequence[Any]
 Each = TypeVar("Each", bound=Model)
 
 
+UPDATED_AT_ONCE = 100
+"""Rows per statement of `bulk_update`, whose cost grows with their square."""
+
+
 def create(rows: Sequence[Each]) -> Sequence[Each]:
     """Insert new rows of one model, and give each the key that it got."""
     if rows and connection.features.can_return_rows_from_bulk_insert:

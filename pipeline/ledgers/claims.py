@@ -9,6 +9,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection, transaction
 from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 
@@ -88,9 +89,20 @@ def due(rows: QuerySet[Any], limit: int) -> list[int]:
     """Those of these rows to nudge, oldest first, at most `limit`; each again after `NUDGE_AGAIN_AFTER` at the earliest."""
     now = timezone.now()
     not_nudged = Q(nudged_at=None) | Q(nudged_at__lte=now - NUDGE_AGAIN_AFTER)
-    named = list(rows.filter(free(now), not_nudged).order_by("due_at").values_list("pk", flat=True)[:limit])
-    rows.model._default_manager.filter(free(now), pk__in=named).update(nudged_at=now)
+    with transaction.atomic():
+        to_nudge = unlocked(rows).filter(free(now), not_nudged)
+        named = list(to_nudge.order_by("due_at").values_list("pk", flat=True)[:limit])
+        rows.model._default_manager.filter(pk__in=named).update(nudged_at=now)
     return named
+
+
+def unlocked(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Lock those of these rows that nobody has locked, and leave out the others; in a transaction.
+
+    Who writes to many rows that others also lock must not wait for one with locks on others in hand.
+    """
+    of = ("self",) if connection.features.has_select_for_update_of else ()
+    return rows.select_for_update(skip_locked=True, of=of)
 
 
 def wait(attempts: int) -> timedelta:

@@ -299,12 +299,14 @@ def hold_back(badge: Badge, until: datetime, reason: str) -> None:
 def resume(organization: Organization) -> None:
     """The organization may be called again: its badges that the gate held back are due now.  May be repeated.
 
-    Others keep their time: a look-up that waits for the effect of a lost call, a time that Credly named.
+    Others keep their time (a look-up that waits for the effect of a lost call, a time that Credly named); so does one that
+    is being written to at this moment.
     """
     now = timezone.now()
-    Badge.objects.filter(template__organization=organization, due_at__gt=now, error__startswith=GATE_CLOSED).update(
-        due_at=now
-    )
+    held_back = Badge.objects.filter(template__organization=organization, error__startswith=GATE_CLOSED, due_at__gt=now)
+    with transaction.atomic():
+        named = list(claims.unlocked(held_back).values_list("pk", flat=True))
+        Badge.objects.filter(pk__in=named).update(due_at=now)
 
 
 def soonest() -> Case:

@@ -1,13 +1,15 @@
 """Learners, as the newest event shows them."""
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pipeline.ledgers import bulk
 from pipeline.models import Learner
 
 PERSONAL = ("username", "email", "name")
+FROM_EVENTS = (*PERSONAL, "active", "as_of", "as_of_event")
 
 LONGEST_USERNAME = 255
 """Characters kept of a username, which is indexed; an LMS allows 150.  The event keeps the whole."""
@@ -24,9 +26,9 @@ class Seen(NamedTuple):
 def update(batch: Sequence[Seen]) -> dict[int, Learner]:
     """The learners that these events describe, by LMS user id, locked until the end of the transaction.  May be repeated.
 
-    1. Lock the learners' rows: one learner's events are persisted one after the other, so their badges see each other.
-       Always in the same order, so that two who lock several never wait for one another.
-    2. Insert those there are none of, and lock them.
+    1. Insert those there are none of.
+    2. Lock the learners' rows: one learner's events are persisted one after the other, so their badges see each other.
+       All at once and always in the same order, so that two who lock several never wait for one another.
     3. Take over the values of an event that (by time, then id) is newer than the one they came from; never again the
        username, e-mail and name of a retired learner.
 
@@ -34,32 +36,29 @@ def update(batch: Sequence[Seen]) -> dict[int, Learner]:
         batch: at most one of each learner.
     """
     seen = {each.user["id"]: each for each in batch}
-    learners = _locked(seen)
-    missing = seen.keys() - learners.keys()
-    if missing:
-        Learner.objects.bulk_create(
-            [Learner(lms_user_id=key, **_values(seen[key])) for key in sorted(missing)], ignore_conflicts=True
-        )
-        learners |= _locked(missing)
-    for key, learner in learners.items():
-        _take_over(learner, seen[key])
+    rows = Learner.objects.filter(lms_user_id__in=seen)
+    missing = seen.keys() - set(rows.values_list("lms_user_id", flat=True))
+    Learner.objects.bulk_create(
+        [Learner(lms_user_id=key, **_values(seen[key])) for key in sorted(missing)], ignore_conflicts=True
+    )
+    learners = {learner.lms_user_id: learner for learner in rows.select_for_update().order_by("lms_user_id")}
+    newer = [learner for key, learner in learners.items() if _is_newer(seen[key], learner)]
+    for learner in newer:
+        _take_over(learner, seen[learner.lms_user_id])
+    Learner.objects.bulk_update(newer, FROM_EVENTS, batch_size=bulk.UPDATED_AT_ONCE)
     return learners
 
 
-def _locked(lms_user_ids: Collection[int]) -> dict[int, Learner]:
-    rows = Learner.objects.select_for_update().filter(lms_user_id__in=lms_user_ids).order_by("lms_user_id")
-    return {learner.lms_user_id: learner for learner in rows}
+def _is_newer(seen: Seen, learner: Learner) -> bool:
+    return (seen.time, seen.event) > (learner.as_of, learner.as_of_event)
 
 
 def _take_over(learner: Learner, seen: Seen) -> None:
-    if (seen.time, seen.event) <= (learner.as_of, learner.as_of_event):
-        return
     values = _values(seen)
     if learner.retired_at:
         values = {field: value for field, value in values.items() if field not in PERSONAL}
     for field, value in values.items():
         setattr(learner, field, value)
-    learner.save(update_fields=list(values))
 
 
 def _values(seen: Seen) -> dict[str, Any]:

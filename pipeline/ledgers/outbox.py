@@ -81,8 +81,8 @@ def claim(signals: Sequence[Signal]) -> tuple[list[Signal], uuid.UUID]:
     About a retired learner they go out under the pseudonym, even if their writer had not heard of the retirement.
     """
     token = claims.take_all([signal.pk for signal in signals], Signal.objects.filter(state=SignalState.PENDING))
-    won = set(_mine(signals, token).values_list("pk", flat=True))
-    mine = [signal for signal in signals if signal.pk in won]
+    # Read again: a learner may have been retired since.
+    mine = list(_mine(signals, token).select_related("badge__learner").order_by("pk"))
     for signal in mine:
         if signal.badge.learner.retired_at:
             retirement.conceal(signal)

@@ -118,7 +118,9 @@ def _decided(
 def _write(changed: Mapping[Key, Fulfillment], stored: Mapping[Key, Fulfillment]) -> None:
     Fulfillment.objects.bulk_create([row for key, row in changed.items() if key not in stored])
     Fulfillment.objects.bulk_update(
-        [row for key, row in changed.items() if key in stored], ["fulfilled", "event", "time", "matched"]
+        [row for key, row in changed.items() if key in stored],
+        ["fulfilled", "event", "time", "matched"],
+        batch_size=bulk.UPDATED_AT_ONCE,
     )
 
 

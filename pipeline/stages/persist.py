@@ -26,19 +26,18 @@ def persist(events: Sequence[uuid.UUID]) -> list[int]:
     4. Update and lock the learners, write progress, bring the badges in line with it.
     5. Mark the events `processed` (`ignored`, if the configuration changed and nothing matches any more).
 
-    If that raises, each event is tried alone, so that one bad event does not hold back its neighbours.
+    If that raises, each event is tried alone, so that one bad event, or a deadlock, does not hold back its neighbours.
 
     Raises:
-        OperationalError, InterfaceError: the database, not an event, is at fault; the events stay due.
+        OperationalError, InterfaceError: the database, not an event, is at fault; the events stay due, and so do the badges
+            of those that were persisted before.
     """
     if len(events) == 1:
         return _persist_alone(events[0])
     try:
         with transaction.atomic():
             return _persist(events)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:  # noqa: BLE001 - which of them is at fault, and of what, shows when each is alone
+    except Exception:  # noqa: BLE001 - who or what is at fault shows when each is alone
         return [badge for event in events for badge in _persist_alone(event)]
 
 
@@ -69,13 +68,13 @@ def _persist(ids: Sequence[uuid.UUID]) -> list[int]:
     configuration = ruleset.current()
     events = inbox.lock(ids)
     matched = list(_matched(events, configuration))
-    changed: list[int] = []
+    changed: dict[int, None] = {}
     for each in _one_of_each_learner(matched):
-        changed += _take_part(each, configuration)
+        changed |= dict.fromkeys(_take_part(each, configuration))
     processed = [each.event.id for each in matched]
     inbox.finish(processed, EventStatus.PROCESSED)
     inbox.finish({event.id for event in events}.difference(processed), EventStatus.IGNORED)
-    return changed
+    return list(changed)
 
 
 def _matched(events: Iterable[Event], configuration: ruleset.Compiled) -> Iterator[Matched]:

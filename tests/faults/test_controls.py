@@ -23,7 +23,8 @@ def killed_at(point: str) -> Callable[[Cluster], Story]:
     """The fault of being killed at a point."""
 
     def fault(cluster: Cluster) -> Story:
-        story = Story(cluster.school, SEED, learners=3, events_each=0)
+        # One learner: what a neighbour in the killed process had done and not handed on is another fault.
+        story = Story(cluster.school, SEED, learners=1, events_each=0)
         armed = cluster.arm(point, Blow.KILL)
         cluster.play(story.all_pass())
         cluster.wait(armed.blown)

@@ -1,5 +1,7 @@
 """emit: signals reach a real event bus once marked, in order, and wait while the bus is away."""
 
+import sys
+
 import pytest
 from django.utils import timezone
 from openedx_events.event_bus import get_producer
@@ -7,7 +9,7 @@ from openedx_events.event_bus import get_producer
 from pipeline import stages
 from pipeline.bus.codec import decode
 from pipeline.embedded.redis import free_port
-from pipeline.ledgers import outbox
+from pipeline.ledgers import claims, outbox, retirement
 from pipeline.models import Signal
 from tests.ledgers.builders import TOPIC, badge, course_template, make_due
 
@@ -134,3 +136,88 @@ def test_a_signal_that_is_no_event_fails_and_does_not_hold_back_the_next(bus, si
     assert reread(signal).error
     stages.emit([second])
     assert len(published(bus)) == 1
+
+
+def several(number: int) -> list[Signal]:
+    """Signals about badges of different learners."""
+    earned = course_template()
+    return [Signal.objects.get(pk__in=outbox.write(badge(template=earned), outbox.AWARDED)) for _ in range(number)]
+
+
+def states(signals: list[Signal]) -> list[str]:
+    return [reread(signal).state for signal in signals]
+
+
+def test_signals_that_are_emitted_together_are_all_published(bus):
+    signals = several(5)
+    assert stages.emit([signal.pk for signal in signals]) == []
+    assert [message.id for message in published(bus)] == [signal.uuid for signal in signals]
+    assert states(signals) == ["sent"] * 5
+
+
+def test_a_signal_that_is_no_event_does_not_hold_back_those_beside_it(bus):
+    signals = several(3)
+    Signal.objects.filter(pk=signals[1].pk).update(payload={"uuid": "nonsense"})
+    stages.emit([signal.pk for signal in signals])
+    assert states(signals) == ["sent", "failed", "sent"]
+    assert [message.id for message in published(bus)] == [signals[0].uuid, signals[2].uuid]
+
+
+def test_when_the_bus_goes_away_midway_what_it_took_is_sent_and_the_rest_waits(
+    bus, redis_server, settings, monkeypatch
+):
+    signals = several(4)
+    emit = sys.modules["pipeline.stages.emit"]
+    publish = emit._publish
+
+    def publish_two(signal):
+        if signal.pk == signals[2].pk:
+            away(settings)
+        return publish(signal)
+
+    with monkeypatch.context() as midway:
+        midway.setattr(emit, "_publish", publish_two)
+        assert stages.emit([signal.pk for signal in signals]) == []
+    assert states(signals) == ["sent", "sent", "pending", "pending"]
+    assert all(reread(signal).due_at > timezone.now() for signal in signals[2:])
+    back(settings, redis_server.url)
+    make_due(*signals[2:])
+    stages.emit([signal.pk for signal in signals])
+    assert [message.id for message in published(bus)] == [signal.uuid for signal in signals]
+
+
+def test_of_two_signals_of_a_badge_the_second_waits_for_the_next_call(bus, signal):
+    [second] = outbox.write(signal.badge, outbox.REVOKED)
+    assert stages.emit([signal.pk, second]) == [second]
+    assert states([signal, Signal.objects.get(pk=second)]) == ["sent", "pending"]
+
+
+def test_a_signal_that_may_be_what_kills_its_worker_is_claimed_after_the_others_and_by_itself(bus, monkeypatch):
+    signals = several(3)
+    Signal.objects.filter(pk=signals[0].pk).update(taken_up=claims.SUSPECT_FROM)
+    together = []
+    claim = outbox.claim
+
+    def noted(signals):
+        together.append([signal.pk for signal in signals])
+        return claim(signals)
+
+    monkeypatch.setattr(outbox, "claim", noted)
+    stages.emit([signal.pk for signal in signals])
+    assert together == [[signals[1].pk, signals[2].pk], [signals[0].pk]]
+    assert states(signals) == ["sent"] * 3
+
+
+def test_what_somebody_else_has_claimed_is_left_to_them(bus):
+    signals = several(2)
+    ready = outbox.ready([signal.pk for signal in signals])
+    outbox.claim(ready[:1])
+    mine, _ = outbox.claim(ready)
+    assert mine == [signals[1]]
+
+
+def test_a_learner_who_is_retired_before_the_claim_is_not_named(bus, signal):
+    ready = outbox.ready([signal.pk])
+    retirement.retire(signal.badge.learner.lms_user_id)
+    [claimed], _ = outbox.claim(ready)
+    assert claimed.payload["user"]["pii"]["email"] == ""

@@ -127,7 +127,7 @@ def test_a_failure_on_the_way_leaves_nothing_half_written_and_is_counted_against
     event = passes(lms_learner(), 1)
     [matching] = stages.evaluate(received(event))
     with monkeypatch.context() as broken:
-        broken.setattr(badges, "_write", lambda *_: 1 // 0)
+        broken.setattr(badges, "_open", lambda *_: 1 // 0)
         assert stages.persist([matching]) == []
     assert (stored(event).status, stored(event).attempts) == ("received", 1)
     assert "ZeroDivisionError" in stored(event).error
@@ -194,6 +194,21 @@ def test_an_event_that_can_not_be_written_does_not_hold_back_those_beside_it(mon
     assert [stored(event).status for event in events] == ["processed", "received", "processed"]
     assert [stored(event).attempts for event in events] == [1, 1, 1]
     assert "ValueError" in stored(events[1]).error
+
+
+def test_a_failure_of_the_database_that_strikes_a_batch_is_tried_again_one_by_one(monkeypatch):
+    course_template()
+    events = [passes(lms_learner(), minute) for minute in range(3)]
+    record = progress.record
+
+    def deadlock(occasions, configuration):
+        if len(occasions) > 1:
+            raise OperationalError("deadlock detected")
+        return record(occasions, configuration)
+
+    monkeypatch.setattr(progress, "record", deadlock)
+    assert len(stages.persist(stages.evaluate(received(*events)))) == 3
+    assert {stored(event).status for event in events} == {"processed"}
 
 
 def test_an_event_that_nothing_matches_any_more_is_ignored_beside_those_that_count():

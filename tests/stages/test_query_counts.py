@@ -1,4 +1,7 @@
-"""What each stage asks of the database: as much among a thousand templates as beside one, and for fifty events as for two."""
+"""What each stage asks of the database: as much among a thousand templates as beside one, and for fifty events as for two.
+
+One thing grows: a badge that is awarded again before its revocation began is changed by a query of its own.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -84,7 +87,7 @@ def test_one_event_takes_these_queries_to_a_revocation_whatever_the_number_of_te
     many_templates(site, templates)
     who = lms_learner()
     way([passes(who, 1)])
-    assert way([fails(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 12, "issue": 7, "emit": 5}
+    assert way([fails(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 13, "issue": 7, "emit": 5}
 
 
 @pytest.mark.parametrize("templates", TEMPLATES)
@@ -106,6 +109,21 @@ def test_events_that_earn_badges_together_take_as_many_queries_as_two(site: Site
     assert earned == {"store": 2, "evaluate": 2, "persist": 13, "issue": 5, "emit": 5}
 
 
+@pytest.mark.parametrize("events", TOGETHER)
+def test_events_that_lose_badges_together_take_as_many_queries_as_two(site: Site, bus: Redis, events: int):
+    many_templates(site, 10)
+    learners = [lms_learner() for _ in range(events)]
+    way([passes(who, 1) for who in learners])
+    assert way([fails(who, 2) for who in learners]) == {
+        "store": 2,
+        "evaluate": 2,
+        "persist": 12,
+        "issue": 7,
+        "emit": 5,
+    }
+
+
 def test_control_a_query_per_event_would_be_counted(site: Site):
     events = [passes(lms_learner(), 1, DEMO) for _ in range(3)]
-    assert queries(lambda each: [stored(event).status for event in each] if store(each) is None else 0, events) == 5
+    store(events)
+    assert queries(lambda each: [stored(event).status for event in each], events) == 3

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from threading import Thread
 
+import pytest
 from celery import Celery
 from django.db import connection
 from django.utils import timezone
@@ -55,8 +56,10 @@ def test_bad_events_of_a_batch_do_not_hold_back_the_others(celery_setup: CeleryT
 
 
 def test_signals_that_threads_hand_over_at_one_moment_share_a_message(
-    celery_broker: BrokerNode, celery_setup_app: Celery, school: School
+    celery_broker: BrokerNode, celery_setup_app: Celery, school: School, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(nudges, "GATHER_SECONDS", 3.0)
+
     def hand_over(signal: int) -> None:
         nudges.emit([signal])
         connection.close()
