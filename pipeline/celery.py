@@ -7,13 +7,23 @@ from typing import Any
 
 from celery import Celery
 from celery.apps.worker import Worker
-from celery.signals import beat_init, celeryd_init, heartbeat_sent, setup_logging, task_prerun
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    heartbeat_sent,
+    setup_logging,
+    task_prerun,
+    worker_process_init,
+    worker_ready,
+)
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
+from celery.worker.consumer import Consumer
 from django.db import close_old_connections, connections
 from kombu.transport import redis
 
-from pipeline import task_logs, task_times  # noqa: F401 - importing connects
+from pipeline import task_logs, task_times, telemetry  # noqa: F401 - importing connects
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 
@@ -81,3 +91,24 @@ def refuse_while_switched_off(**_: Any) -> None:
     from pipeline.switch import require_badges_enabled
 
     require_badges_enabled()
+
+
+@celeryd_init.connect
+@beat_init.connect
+def report_errors(**_: Any) -> None:
+    """Report what goes wrong in a worker, the children that it forks, or beat."""
+    telemetry.report_errors()
+
+
+@worker_process_init.connect
+@beat_init.connect
+def trace(**_: Any) -> None:
+    """Trace what is done in a worker's child, which is after the fork, or in beat."""
+    telemetry.trace()
+
+
+@worker_ready.connect
+def trace_threads(sender: Consumer, **_: Any) -> None:
+    """Trace in a worker that runs its tasks itself."""
+    if isinstance(sender.pool, ThreadPool):
+        telemetry.trace()

@@ -5,6 +5,7 @@ defaults of the badges feature are those of the Open edX documentation, "Badges 
 """
 
 import os
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,17 @@ def _choice(environment: Environment, name: str, default: str, allowed: tuple[st
     return value
 
 
+def _optional(environment: Environment, name: str, distribution: str, requirements: str) -> str:
+    """A URL, empty unless it is set, that needs what the requirements file brings; one of its distributions is looked for."""
+    value = environment.url(name, "", ("https", "http"))
+    if value:
+        try:
+            version(distribution)
+        except PackageNotFoundError:
+            raise ConfigurationError(f"{name}: install {requirements}; {distribution} is not installed") from None
+    return value
+
+
 def _with_verification(url: str, verify: bool) -> str:
     """A `rediss://` URL that says whether the server has to prove who it is; what it says itself stands."""
     if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
@@ -202,6 +214,15 @@ CREDLY_WEBHOOK_SECRET = _environment.text("CREDLY_WEBHOOK_SECRET", "")
 # What Prometheus shows as bearer token, and whether `/metrics` is open to everybody where there is none.
 METRICS_TOKEN = _environment.text("METRICS_TOKEN", "")
 METRICS_OPEN = _environment.boolean("METRICS_OPEN", DEBUG)
+
+# Where errors and traces go; without these nothing of the kind is loaded.
+SENTRY_DSN = _optional(_environment, "SENTRY_DSN", "sentry-sdk", "requirements-sentry.txt")
+SENTRY_ENVIRONMENT = _environment.text("SENTRY_ENVIRONMENT", "production")
+SENTRY_RELEASE = _environment.text("SENTRY_RELEASE", "")
+OTEL_EXPORTER_OTLP_ENDPOINT = _optional(
+    _environment, "OTEL_EXPORTER_OTLP_ENDPOINT", "opentelemetry-exporter-otlp-proto-http", "requirements-otel.txt"
+)
+OTEL_SERVICE_NAME = _environment.text("OTEL_SERVICE_NAME", "badges-pipeline")
 
 # Calls to Credly per second and organization over all processes, and at once per `credly` process; 0 is no limit of ours.
 # Credly publishes none.

@@ -4,6 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from pipeline import telemetry
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 
+telemetry.start()
 application = get_wsgi_application()

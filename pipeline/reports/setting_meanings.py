@@ -120,7 +120,7 @@ SETTINGS = (
     ),
     Group(
         "Watching",
-        "See [monitoring](monitoring.md) and [logs](operations.md#logs-and-privacy).",
+        "See [monitoring](monitoring.md), [logs](operations.md#logs-and-privacy) and [telemetry](telemetry.md).",
         {
             "METRICS_TOKEN": Meaning(
                 "what Prometheus shows as bearer token at `/metrics`; without it that is closed, but for the next setting"
@@ -131,6 +131,16 @@ SETTINGS = (
             ),
             "LOG_FORMAT": Meaning("how lines are logged", "`json`; `text` with `DEBUG`", "json or text"),
             "LOG_LEVEL": Meaning("the least that is logged", allowed="DEBUG, INFO, WARNING or ERROR"),
+            "SENTRY_DSN": Meaning("the Sentry project that errors are reported to", "none: nothing is reported"),
+            "SENTRY_ENVIRONMENT": Meaning("what Sentry calls this site"),
+            "SENTRY_RELEASE": Meaning(
+                "what Sentry calls this version", "what Sentry's library finds: Heroku's or git's commit"
+            ),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": Meaning(
+                "base URL of the OpenTelemetry collector that traces are sent to, by OTLP over HTTP",
+                "none: nothing is traced",
+            ),
+            "OTEL_SERVICE_NAME": Meaning("what traces call this site"),
         },
     ),
 )

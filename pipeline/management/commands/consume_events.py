@@ -6,12 +6,14 @@ from typing import Any
 from django.core.management.base import CommandError
 from openedx_events.management.commands import consume_events
 
+from pipeline import telemetry
+
 
 class Command(consume_events.Command):
     """Run a consumer of the event bus."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Check `--extra`, then do what the stock command does.
+        """Check `--extra`, start what watches this process, then do what the stock command does.
 
         Raises:
             CommandError: `--extra` is no JSON object.
@@ -27,4 +29,5 @@ class Command(consume_events.Command):
                 """--extra '{"consumer_name": "credentials_dev.consumer1"}'""",
                 returncode=2,
             )
+        telemetry.start()
         super().handle(*args, **options)
