@@ -30,7 +30,7 @@ MOST_QUERIES = 14
 """A worker that is to die in a transaction does so before one of so many queries."""
 
 
-_WRITES_SIGNAL = 'INSERT OR IGNORE INTO "pipeline_signal"'
+_WRITES_SIGNAL = 'INSERT INTO "pipeline_signal"'
 
 
 CALLING = ("before GET", "before POST", "before PUT", "the answer to")
