@@ -78,7 +78,7 @@ def _mark_first(_: Original, ids: Sequence[int]) -> list[int]:
 
 
 def _give_up(_: Original, signal: Signal, token: uuid.UUID, reason: str) -> None:
-    import_module("pipeline.ledgers.outbox").sent(signal, token, ["it was not told"])
+    import_module("pipeline.ledgers.outbox").sent([signal], token)
     Signal.objects.filter(pk=signal.pk).update(error=reason)
 
 
