@@ -133,8 +133,8 @@ def claim(badge: Badge) -> Claim | None:
     with transaction.atomic():
         suspects = Badge.objects.filter(due_at__isnull=False, taken_up__gte=claims.SUSPECT_FROM).order_by("pk")
         # Locked, all of them: two who look at the same moment would else both find nobody.
-        at_work = [row.pk for row in suspects.select_for_update() if not _is_unclaimed(row)]
-        if not at_work:
+        now = timezone.now()
+        if not any(row.claimed_until and row.claimed_until > now for row in suspects.select_for_update()):
             return _claim(badge)
         Badge.objects.filter(pk=badge.pk).update(nudged_at=None)
         return None
@@ -146,10 +146,6 @@ def _claim(badge: Badge) -> Claim | None:
         badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, WHILE[next_step])
     )
     return Claim(badge, token, next_step, now) if token else None
-
-
-def _is_unclaimed(badge: Badge) -> bool:
-    return badge.claimed_until is None or badge.claimed_until <= timezone.now()
 
 
 def _give_up(badge: Badge) -> None:
