@@ -107,7 +107,7 @@ def event_file(folder: Path, learner: LmsLearner) -> str:
 def ready(variables: Mapping[str, str]) -> bool:
     try:
         return requests.get(f"http://127.0.0.1:{variables['PORT']}/readyz", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
