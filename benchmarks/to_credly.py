@@ -2,8 +2,8 @@
 
 The processes stand still while the events are published; the clock runs from their start until the last signal is sent.  Every
 learner is new, and each event matches one of twenty templates.  At 0 ms per call what is sought is how much the machine
-carries; there is one `credly` process for every two `worker` processes.  At 200 ms it is whether all the calls that
-`CREDLY_CONCURRENCY` allows (ten in each of two `credly` processes) are really out, between the first and the last tenth of the
+carries; there are as many `credly` processes as `worker` processes, and twenty calls at once over all of them.  At 200 ms it is
+whether all these calls are really out (five in each of four `credly` processes), between the first and the last tenth of the
 calls: from badges that are due already, and from the bus, where the stages before share the processors.  Beside the rates at
 0 ms stand those of the same way with empty tasks, one message for each event and stage: what Celery itself would need.
 """
@@ -28,11 +28,11 @@ def measure(session: Session) -> Result:
     workers = session.pick(WORKERS, (1, 4))
     for database in session.databases:
         for each in workers:
-            with session.stand(database, _processes(each), calls_at_once=CALLS_AT_ONCE) as stand:
+            with session.stand(database, _processes(each), calls_at_once=CALLS_AT_ONCE // each) as stand:
                 stand.noop(each)
                 stand.wait_until_ready()
                 _run_at_zero(session, stand, result, f"{database} {each}", warm=100 * each)
-        with session.stand(database, _processes(4), calls_at_once=CALLS_AT_ONCE // 2) as stand:
+        with session.stand(database, _processes(4), calls_at_once=CALLS_AT_ONCE // 4) as stand:
             stand.credly("POST", "latency", {"seconds": LATENCY})
             _run_at_200(session, stand, result, database)
     _report(result, session.databases, workers)
@@ -40,7 +40,7 @@ def measure(session: Session) -> Result:
 
 
 def _processes(workers: int) -> dict[str, int]:
-    return {"consumer": 1, "worker": workers, "credly": max(1, workers // 2)}
+    return {"consumer": 1, "worker": workers, "credly": workers}
 
 
 def _run_at_zero(session: Session, stand: Stand, result: Result, key: str, warm: int) -> None:

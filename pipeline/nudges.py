@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,8 @@ PERSIST_AT_ONCE = 50
 """Events per persist message, and so per transaction: enough to share what each costs, few enough that nobody waits long
 for their locks, and that a backlog spreads over the workers."""
 
+ISSUE_AT_ONCE = 10
+"""Badges per issue message, which a thread of `credly` works off one after the other while Credly answers quickly."""
 
 EMIT_AT_ONCE = 50
 """Signals per emit message."""
@@ -59,12 +61,17 @@ def persist(events: Sequence[uuid.UUID]) -> None:
     _send("persist", _chunks(_texts(events), PERSIST_AT_ONCE))
 
 
-def issue(badges: Sequence[int]) -> None:
-    """Have Credly brought to the standing of these badges, each by itself.
+def issue(badges: Collection[int]) -> None:
+    """Have Credly brought to the standing of these badges, as one message per `ISSUE_AT_ONCE`.
 
     These nudges expire: while Credly hangs, housekeeping goes on nudging, and the queue must not grow for days.
     """
-    _send("issue", [[badge] for badge in badges], expires=ISSUE_EXPIRES_SECONDS)
+    _send("issue", _chunks(badges, ISSUE_AT_ONCE), expires=ISSUE_EXPIRES_SECONDS)
+
+
+def issue_alone(badges: Collection[int]) -> None:
+    """The same with a message for each badge, so that none waits for another's call.  Expires as `issue` does."""
+    _send("issue", _chunks(badges, 1), expires=ISSUE_EXPIRES_SECONDS)
 
 
 def emit(signals: Sequence[int]) -> None:
@@ -137,9 +144,10 @@ def _texts(events: Sequence[uuid.UUID]) -> list[str]:
     return [str(event) for event in events]
 
 
-def _chunks(ids: Sequence[Any], size: int) -> list[list[Any]]:
+def _chunks(ids: Collection[Any], size: int) -> list[list[Any]]:
     """The arguments of as many messages as it takes to name these rows."""
-    return [[list(ids[start : start + size])] for start in range(0, len(ids), size)]
+    named = list(ids)
+    return [[named[start : start + size]] for start in range(0, len(named), size)]
 
 
 def _send(task: str, calls: list[list[Any]], **options: Any) -> None:

@@ -9,7 +9,7 @@ def housekeeping() -> None:
     """Nudge the stages of all rows that are due."""
     due = stages.due()
     nudges.evaluate_alone(due.events)
-    nudges.issue(due.badges)
+    nudges.issue_alone(due.badges)
     nudges.emit(due.signals)
     nudges.webhook(due.webhooks)
     nudges.recheck(due.rechecks)

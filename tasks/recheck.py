@@ -9,4 +9,4 @@ def recheck(badge: int) -> None:
     """Take over what Credly says of one badge and have the signal of it emitted."""
     done = stages.recheck(badge)
     nudges.emit(done.signals)
-    nudges.issue(done.badges)
+    nudges.issue_alone(done.badges)

@@ -9,4 +9,4 @@ def webhook(webhook: int) -> None:
     """Handle one webhook and have the signal of it emitted."""
     done = stages.webhook(webhook)
     nudges.emit(done.signals)
-    nudges.issue(done.badges)
+    nudges.issue_alone(done.badges)

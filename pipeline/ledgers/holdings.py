@@ -4,7 +4,6 @@ Answers are facts about Credly and are recorded even by a worker whose claim ran
 the holder of the claim.
 """
 
-import enum
 import logging
 import uuid
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from pipeline.ledgers import claims, outbox
+from pipeline.ledgers import claims, outbox, steps
+from pipeline.ledgers.steps import Step
 from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Badge, BadgeHistory, CredlyState, Organization, Standing
 
@@ -35,36 +35,6 @@ GATE_CLOSED = "Credly is not called for now:"
 """How the error of a badge begins that its organization's gate holds back: such a badge goes on when the gate opens."""
 
 
-class Step(enum.Enum):
-    """What to do at Credly to bring it to a badge's standing."""
-
-    ISSUE = "issue"
-    LOOK_UP_THEN_ISSUE = "look up, then issue"
-    LOOK_UP_THEN_CANCEL = "look up, then cancel"
-    REVOKE = "revoke"
-    LOOK_UP_THEN_REVOKE = "look up, then revoke"
-
-
-STEPS = {
-    # (standing, what Credly holds): what to do; a state that names a call whose answer never came is looked up first
-    (Standing.AWARDED, CredlyState.NONE): Step.ISSUE,
-    (Standing.AWARDED, CredlyState.ISSUING): Step.LOOK_UP_THEN_ISSUE,
-    (Standing.REVOKED, CredlyState.ISSUING): Step.LOOK_UP_THEN_CANCEL,
-    (Standing.REVOKED, CredlyState.PENDING): Step.REVOKE,
-    (Standing.REVOKED, CredlyState.ACCEPTED): Step.REVOKE,
-    (Standing.REVOKED, CredlyState.REJECTED): Step.REVOKE,
-    (Standing.REVOKED, CredlyState.REVOKING): Step.LOOK_UP_THEN_REVOKE,
-}
-AT_ONCE = (Step.ISSUE, Step.REVOKE)
-"""Steps without a look-up."""
-
-WHILE = {
-    Step.ISSUE: CredlyState.ISSUING,
-    Step.LOOK_UP_THEN_ISSUE: CredlyState.ISSUING,
-    Step.LOOK_UP_THEN_CANCEL: CredlyState.ISSUING,
-    Step.REVOKE: CredlyState.REVOKING,
-    Step.LOOK_UP_THEN_REVOKE: CredlyState.REVOKING,
-}
 _UNCLAIMED: dict[str, Any] = {"claim": None, "claimed_until": None}
 _SETTLED = {**_UNCLAIMED, "taken_up": 0, "error": "", "traceback": "", "due_at": None}
 LIVE = (
@@ -98,17 +68,12 @@ def due(pk: int) -> Badge | None:
     """The badge if it is due and nobody works on it.  One with nothing to do is settled on the way."""
     free = Badge.objects.filter(claims.free(timezone.now()), pk=pk)
     badge = next(iter(free.select_related("learner", "template__organization")), None)
-    if badge is not None and _key(badge) not in STEPS:
+    if badge is not None and steps.at_rest(badge):
         Badge.objects.filter(pk=pk, standing=badge.standing, credly_state=badge.credly_state).update(
             due_at=None, nudged_at=None
         )
         return None
     return badge
-
-
-def step(badge: Badge) -> Step:
-    """What is to do for a badge that is due."""
-    return STEPS[_key(badge)]
 
 
 def earlier_cycle_is_live(badge: Badge) -> bool:
@@ -141,9 +106,9 @@ def claim(badge: Badge) -> Claim | None:
 
 
 def _claim(badge: Badge) -> Claim | None:
-    next_step, now = step(badge), timezone.now()
+    next_step, now = steps.step(badge), timezone.now()
     token = claims.take(
-        badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, WHILE[next_step])
+        badge, standing=(badge.standing, badge.standing), credly_state=(badge.credly_state, steps.WHILE[next_step])
     )
     return Claim(badge, token, next_step, now) if token else None
 
@@ -163,7 +128,7 @@ def still_claimed(claim: Claim) -> bool:
     After a look-up the claim is renewed; also if the database had the claim itself wait.
     """
     is_fresh = timedelta() <= timezone.now() - claim.asked_at < FRESH
-    return (is_fresh and claim.step in AT_ONCE) or renew(claim)
+    return (is_fresh and claim.step in steps.AT_ONCE) or renew(claim)
 
 
 def renew(claim: Claim) -> bool:
@@ -275,7 +240,7 @@ def stumbled(claim: Claim, error: Exception) -> Done:
     again = None if given_up else timezone.now() + claims.wait(taken_up)
     # Still counted as taken up, since this is no result.
     changes = _claim_ends(claim.badge.standing, due_at=again, if_changed=again, error=reason) | {
-        "credly_state": CredlyState.FAILED if given_up else WHILE[claim.step],
+        "credly_state": CredlyState.FAILED if given_up else steps.WHILE[claim.step],
         "taken_up": F("taken_up"),
         "traceback": own_frames(error),
     }
@@ -356,10 +321,6 @@ def named_due(limit: int) -> list[int]:
     """Badges for housekeeping to nudge; those of an organization that must not be called now are left out."""
     closed = Q(template__organization__call_again_at__gt=timezone.now())
     return claims.due(Badge.objects.exclude(closed), limit)
-
-
-def _key(badge: Badge) -> tuple[Standing, CredlyState]:
-    return Standing(badge.standing), CredlyState(badge.credly_state)
 
 
 def _unchanged(claim: Claim, standing: Standing) -> QuerySet[Badge]:

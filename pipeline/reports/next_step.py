@@ -4,15 +4,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from pipeline.ledgers import steps
 from pipeline.ledgers.badges import BY_A_PERSON
-from pipeline.ledgers.holdings import STEPS, Step
+from pipeline.ledgers.steps import Step
 from pipeline.models import Badge, CredlyState, Standing
 from pipeline.reports.phrases import moment
 
 IN_WORDS = {
     Step.ISSUE: gettext_lazy("Credly is asked to issue it"),
     Step.LOOK_UP_THEN_ISSUE: gettext_lazy(
-        "an answer was lost, so Credly is looked at, and asked to issue it if it holds none"
+        "Credly is looked at, since an answer was lost or it would issue a second one, and asked to issue it if it holds none"
     ),
     Step.LOOK_UP_THEN_CANCEL: gettext_lazy(
         "an answer was lost, so Credly is looked at; what it holds is revoked, else the badge is cancelled"
@@ -44,9 +45,9 @@ SET_ASIDE = gettext_lazy(
 
 def next_step(badge: Badge) -> str:
     """What happens next, when, or why nothing does."""
+    if badge.due_at is not None and not steps.at_rest(badge):
+        return _due(badge, steps.step(badge))
     key = Standing(badge.standing), CredlyState(badge.credly_state)
-    if badge.due_at is not None and key in STEPS:
-        return _due(badge, STEPS[key])
     is_set_aside = badge.credly_state == CredlyState.FAILED and badge.taken_up > 0
     text = str(SET_ASIDE if is_set_aside else AT_REST.get(key, _("Nothing.")))
     if badge.revoked_by in BY_A_PERSON:

@@ -28,8 +28,9 @@ from pipeline.credly.outcomes import (
     Unknown,
 )
 from pipeline.credly.records import IssuedBadge, IssueRequest
-from pipeline.ledgers import claims, holdings
-from pipeline.ledgers.holdings import Claim, Done, Step
+from pipeline.ledgers import claims, holdings, steps
+from pipeline.ledgers.holdings import Claim, Done
+from pipeline.ledgers.steps import Step
 from pipeline.models import Badge, CredlyState, Learner
 from pipeline.stages import clock_change, search
 from pipeline.stages.answers import answered, unanswered
@@ -73,7 +74,7 @@ def issue(badge_id: int) -> Done:
     except organizations.KeyMissing as missing:
         holdings.hold_back(badge, gate.refused(organization, str(missing)), f"{holdings.GATE_CLOSED} {missing}")
         return Done()
-    with pace.turn(organization, _CALLS[holdings.step(badge)]) as may_call:
+    with pace.turn(organization, _CALLS[steps.step(badge)]) as may_call:
         if not may_call:
             holdings.hold_back(badge, timezone.now() + pace.HELD_BACK, badge.error)
         claim = holdings.claim(badge) if may_call else None
@@ -277,7 +278,7 @@ def _answered(claim: Claim, done: Done) -> Done:
 
 def _not_seen(client: CredlyClient, claim: Claim, failure: Failure) -> Done:
     """A look at Credly failed, so nothing more is known; even a refusal of it must not end in giving the badge up."""
-    out = holdings.WHILE[claim.step]
+    out = steps.WHILE[claim.step]
     if isinstance(failure, Rejected):
         return _answered(claim, holdings.postponed(claim, out, f"Credly says: {failure.message}"))
     return _not_done(client, claim, failure, before=out)
@@ -305,7 +306,7 @@ def _not_done(client: CredlyClient, claim: Claim, failure: Failure, *, before: C
             done = holdings.postponed(claim, before, reason)
         case Unknown(reason=reason):
             sure = now + max(LATE_EFFECT, claims.wait(claim.badge.attempts + 1))
-            done = holdings.postponed(claim, holdings.WHILE[claim.step], reason, sure)
+            done = holdings.postponed(claim, steps.WHILE[claim.step], reason, sure)
         case _:
             assert_never(failure)
     if failure is _CLAIM_ENDED:

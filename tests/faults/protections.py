@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from pipeline.credly.outcomes import Confirmed, Unknown
 from pipeline.credly.records import CredlyEvent
-from pipeline.ledgers.holdings import Step
+from pipeline.ledgers.steps import Step
 from pipeline.models import Badge, Event, Organization, Signal
 from pipeline.stages.housekeeping import Due
 from tests.faults import switchboard

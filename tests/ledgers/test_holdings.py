@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from pipeline.ledgers import claims, holdings
-from pipeline.ledgers.holdings import Step
+from pipeline.ledgers.steps import Step
 from pipeline.models import Badge, CredlyState, Organization, Standing
 from tests.ledgers.builders import badge, claimed, ended_claim, held_badge, make_due, signals
 from tests.ledgers.races import AT_ONCE, race

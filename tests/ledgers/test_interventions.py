@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from pipeline.ledgers import holdings, interventions
 from pipeline.ledgers.interventions import Recheck, Release, Released
+from pipeline.ledgers.steps import Step
 from pipeline.models import Badge, BadgeHistory, CredlyState, RevokedBy, Template
 from tests.ledgers.builders import (
     badge,
@@ -116,7 +117,7 @@ def test_revoking_what_credly_refused_to_issue_leaves_no_failure_behind():
 def test_revoking_what_credly_may_hold_though_a_call_failed_looks_there_again():
     row = at_credly(badge(), CredlyState.FAILED)
     interventions.revoke(row, "By mistake.", WHO)
-    assert holdings.claim(holdings.due(row.pk)).step is holdings.Step.LOOK_UP_THEN_REVOKE
+    assert holdings.claim(holdings.due(row.pk)).step is Step.LOOK_UP_THEN_REVOKE
 
 
 @pytest.mark.parametrize("reaward", [True, False])
@@ -236,4 +237,4 @@ def test_revoking_does_not_bring_forward_a_look_up_that_waits_for_the_effect_of_
 def test_revoking_what_was_set_aside_without_a_result_looks_at_credly_first():
     row = badge(credly_state="failed", taken_up=4, due_at=None)
     interventions.revoke(row, "By mistake.", WHO)
-    assert holdings.claim(holdings.due(row.pk)).step is holdings.Step.LOOK_UP_THEN_CANCEL
+    assert holdings.claim(holdings.due(row.pk)).step is Step.LOOK_UP_THEN_CANCEL

@@ -15,7 +15,7 @@ from pipeline.ledgers import holdings
 from pipeline.models import Badge, CredlyState, Organization
 from tests.ledgers.builders import at, claimed, learner, make_due, signals
 from tests.ledgers.races import AT_ONCE, race
-from tests.stages.conftest import NOBODY_LISTENS, call_credly_at, issue, want
+from tests.stages.conftest import NOBODY_LISTENS, Site, call_credly_at, issue, want
 
 pytestmark = pytest.mark.django_db
 
@@ -244,15 +244,21 @@ def test_after_a_timeout_credly_is_looked_at_first(site, impatient):
     assert (row.credly_state, len(site.live()), len(site.calls())) == ("pending", 1, 1)
 
 
-def test_to_try_again_blindly_would_have_issued_two(emulator, site):
-    """The control: where the template allows duplicates, only the look keeps the second badge away."""
+def allow_duplicates(emulator, site: Site, *, known: bool) -> None:
+    """Credly lets a learner hold the site's badge twice; `known` here once the templates were synced."""
     template = emulator.control(
         "POST",
         "templates",
         {"organization": site.academy.organization, "name": "Again", "allow_duplicate_badges": True},
     )
     site.template.uuid = template.get("data", template)["id"]
+    site.template.allows_duplicates = known
     site.template.save()
+
+
+def test_to_try_again_blindly_would_have_issued_two(emulator, site):
+    """The control: where the template allows duplicates, only the look keeps the second badge away."""
+    allow_duplicates(emulator, site, known=False)
     careful, blind = site.badge(), site.badge()
     for row in (careful, blind):
         site.fault("reset-after-success", times=1)
@@ -263,6 +269,21 @@ def test_to_try_again_blindly_would_have_issued_two(emulator, site):
     held = [row["issuer_earner_id"] for row in site.live()]
     assert held.count(str(careful.learner.lms_user_id)) == 1
     assert held.count(str(blind.learner.lms_user_id)) == 2
+
+
+@pytest.mark.parametrize(("known", "held"), [(True, 1), (False, 2)])
+def test_where_credly_allows_duplicates_it_is_looked_at_before_the_first_call(emulator, site, known, held):
+    """After the database was restored, say, or for a badge from before our time.  Unknown, it is the control."""
+    allow_duplicates(emulator, site, known=known)
+    row = site.badge()
+    earlier = site.academy.issued(
+        badge_template_id=str(site.template.uuid),
+        issuer_earner_id=str(row.learner.lms_user_id),
+        recipient_email=row.learner.email,
+    )
+    issue(row)
+    assert len(site.live()) == held
+    assert (str(row.credly_id) == earlier["id"]) is known
 
 
 def test_a_worker_that_died_after_its_call_leaves_one_badge(site):

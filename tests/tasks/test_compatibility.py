@@ -22,7 +22,7 @@ EVENT = uuid.UUID("6f1e2a52-43a6-4b07-9a3f-0b0a3c1f7f55")
 MESSAGES: dict[str, tuple[str, list[Any]]] = {
     "evaluate": ("evaluate", [[str(EVENT)]]),
     "persist": ("persist", [[str(EVENT)]]),
-    "issue": ("issue", [1]),
+    "issue": ("issue", [[1]]),
     "emit": ("emit", [[1]]),
     "recheck": ("recheck", [1]),
     "webhook": ("webhook", [1]),
