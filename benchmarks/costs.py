@@ -16,7 +16,7 @@ from benchmarks.results import Chart, Result, median
 from benchmarks.session import Session, main
 from benchmarks.stand import Stand, as_json
 
-IN_A_BACKLOG = {"consume": 500, "evaluate": 500, "persist": 50, "issue": 1, "emit": 10}
+IN_A_BACKLOG = {"consume": 500, "evaluate": 500, "persist": 50, "issue": 10, "emit": 10}
 """How many a stage takes at once in a backlog."""
 KINDS = ("database", "ours", "publishing", "redis", "credly")
 NAMES = {"publishing": "Celery: publishing", "worker": "Celery: worker"}

@@ -66,9 +66,9 @@ def main() -> None:
     costs["evaluate, 500 events"] = metered(evaluate, [ids[:500]] * (WARM + 5))
     costs["persist, 1 event"] = metered(persist, chunks(ids[:each], 1))
     costs["persist, 50 events"] = metered(persist, chunks(ids[each:], 50))
-    costs["issue, 1 badge"] = metered(
-        issue, list(Badge.objects.order_by("pk").values_list("pk", flat=True)[: 2 * each])
-    )
+    badges = list(Badge.objects.order_by("pk").values_list("pk", flat=True))
+    costs["issue, 1 badge"] = metered(issue, chunks(badges[:each], 1))
+    costs["issue, 10 badges"] = metered(issue, chunks(badges[each : 3 * each], 10))
     signals = list(Signal.objects.order_by("pk").values_list("pk", flat=True))
     costs["emit, 1 signal"] = metered(emit, chunks(signals[:each], 1))
     costs["emit, 10 signals"] = metered(emit, chunks(signals[each:], 10))
