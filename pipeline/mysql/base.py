@@ -1,0 +1,101 @@
+"""Django's backend for MySQL and MariaDB, with four differences.  Why: docs/decisions/0026-mysql.md.
+
+- Text compares as it is written, whatever the server's own collation; who asks for any case gets it by `UPPER`, as on PostgreSQL.
+- A UUID is a text of 32 digits: MariaDB's own type refuses some, and does not exist before 10.7.
+- To ignore conflicts is to ignore conflicts: `INSERT IGNORE` would also shorten what is too long.
+- A value that the server refuses is a `DataError`, not an `OperationalError`, which is the server's own trouble.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.db.backends.mysql import base, features, operations
+from django.db.models import Field
+from django.db.models.constants import OnConflict
+
+AS_WRITTEN = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+TEXTS = ("CharField", "FileField", "FilePathField", "SlugField", "TextField")
+IN_ANY_CASE = ("iexact", "icontains", "istartswith", "iendswith")
+
+VALUE_REFUSED = frozenset(
+    {
+        1292,  # a value is none of its type
+        1366,  # a text is none of its character set
+        *range(3140, 3159),  # JSON that is invalid, too large or too deep
+    }
+)
+"""Numbers of MySQL's errors (https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html) that its driver takes for
+the server's."""
+
+
+class DatabaseFeatures(features.DatabaseFeatures):
+    """What the server can do."""
+
+    has_native_uuid_field = False
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    """How SQL is written."""
+
+    def lookup_cast(self, lookup_type: str, internal_type: str | None = None) -> str:
+        """What a comparison makes of its left side."""
+        cast = super().lookup_cast(lookup_type, internal_type)
+        return f"UPPER({cast})" if lookup_type in IN_ANY_CASE else cast
+
+    def insert_statement(self, on_conflict: OnConflict | None = None) -> str:
+        """How an INSERT begins."""
+        return super().insert_statement(None if on_conflict == OnConflict.IGNORE else on_conflict)
+
+    def on_conflict_suffix_sql(
+        self,
+        fields: "Sequence[Field[Any, Any]]",
+        on_conflict: OnConflict | None,
+        update_fields: Iterable[str],
+        unique_fields: Iterable[str],
+    ) -> str:
+        """How an INSERT ends: a row that is there already is left as it is."""
+        if on_conflict == OnConflict.IGNORE:
+            column = self.quote_name(fields[0].column)
+            return f"ON DUPLICATE KEY UPDATE {column} = {column}"
+        return str(super().on_conflict_suffix_sql(fields, on_conflict, update_fields, unique_fields))
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """The connection."""
+
+    features_class = DatabaseFeatures
+    ops_class = DatabaseOperations
+    _data_types = base.DatabaseWrapper._data_types | {
+        name: f"{base.DatabaseWrapper._data_types[name]} {AS_WRITTEN}" for name in TEXTS
+    }
+    _limited_data_types = (*base.DatabaseWrapper._limited_data_types, _data_types["TextField"].lower())
+    operators = base.DatabaseWrapper.operators | dict.fromkeys(IN_ANY_CASE, "LIKE UPPER(%s)")
+    pattern_ops = base.DatabaseWrapper.pattern_ops | {
+        "icontains": "LIKE CONCAT('%%', UPPER({}), '%%')",
+        "istartswith": "LIKE CONCAT(UPPER({}), '%%')",
+        "iendswith": "LIKE CONCAT('%%', UPPER({}))",
+    }
+
+    def create_cursor(self, name: str | None = None) -> "Cursor":
+        """A cursor that tells whose fault an error is."""
+        return Cursor(super().create_cursor(name).cursor)
+
+
+class Cursor(base.CursorWrapper):
+    """Django's, where an error of a value is told from one of the server."""
+
+    def execute(self, query: str, args: Any = None) -> Any:
+        """Run a statement."""
+        return self._telling(super().execute, query, args)
+
+    def executemany(self, query: str, args: Any) -> Any:
+        """Run a statement for each of many."""
+        return self._telling(super().executemany, query, args)
+
+    def _telling(self, run: Callable[..., Any], query: str, args: Any) -> Any:
+        try:
+            return run(query, args)
+        except base.Database.OperationalError as error:
+            if error.args[0] in VALUE_REFUSED:
+                raise base.Database.DataError(*error.args) from error
+            raise
