@@ -31,7 +31,7 @@ def database(name: str) -> Iterator[dict[str, str]]:
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with start(Path(folder) / name) as server:
-            yield {"DATABASE_URL": server.url}
+            yield {"DATABASE_URL": server.url, "TEST_DATABASE": name}
 
 
 def main(name: str, *arguments: str) -> int:

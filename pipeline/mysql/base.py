@@ -1,6 +1,6 @@
 """Django's backend for MySQL and MariaDB, with four differences.  Why: docs/decisions/0026-mysql.md.
 
-- Text compares as it is written, whatever the server's own collation; who asks for any case gets it by `UPPER`, as on PostgreSQL.
+- Text compares as it is written, whatever the server's own collation; who asks for any case gets it by `LOWER`.
 - A UUID is a text of 32 digits: MariaDB's own type refuses some, and does not exist before 10.7.
 - To ignore conflicts is to ignore conflicts: `INSERT IGNORE` would also shorten what is too long.
 - A value that the server refuses is a `DataError`, not an `OperationalError`, which is the server's own trouble.
@@ -40,7 +40,7 @@ class DatabaseOperations(operations.DatabaseOperations):
     def lookup_cast(self, lookup_type: str, internal_type: str | None = None) -> str:
         """What a comparison makes of its left side."""
         cast = super().lookup_cast(lookup_type, internal_type)
-        return f"UPPER({cast})" if lookup_type in IN_ANY_CASE else cast
+        return f"LOWER({cast})" if lookup_type in IN_ANY_CASE else cast
 
     def insert_statement(self, on_conflict: OnConflict | None = None) -> str:
         """How an INSERT begins."""
@@ -69,11 +69,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         name: f"{base.DatabaseWrapper._data_types[name]} {AS_WRITTEN}" for name in TEXTS
     }
     _limited_data_types = (*base.DatabaseWrapper._limited_data_types, _data_types["TextField"].lower())
-    operators = base.DatabaseWrapper.operators | dict.fromkeys(IN_ANY_CASE, "LIKE UPPER(%s)")
+    operators = base.DatabaseWrapper.operators | dict.fromkeys(IN_ANY_CASE, "LIKE LOWER(%s)")
     pattern_ops = base.DatabaseWrapper.pattern_ops | {
-        "icontains": "LIKE CONCAT('%%', UPPER({}), '%%')",
-        "istartswith": "LIKE CONCAT(UPPER({}), '%%')",
-        "iendswith": "LIKE CONCAT('%%', UPPER({}))",
+        "icontains": "LIKE CONCAT('%%', LOWER({}), '%%')",
+        "istartswith": "LIKE CONCAT(LOWER({}), '%%')",
+        "iendswith": "LIKE CONCAT('%%', LOWER({}))",
     }
 
     def create_cursor(self, name: str | None = None) -> "Cursor":
