@@ -11,27 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.embedded.mysql import MySqlServer
-from pipeline.embedded.postgres import PostgresServer
-
-SERVERS = {
-    "sqlite": None,
-    "postgres": lambda folder: PostgresServer(folder, "-c", "max_connections=500"),
-    "mysql": lambda folder: MySqlServer(folder, "--max-connections=500"),
-}
+from tests.databases import SERVERS, VARIABLE
 
 
 @contextmanager
 def database(name: str) -> Iterator[dict[str, str]]:
     """The variables that name the database of the run."""
-    start = SERVERS[name]
-    if start is None:
-        yield {}
+    make = SERVERS[name]
+    if make is None:
+        yield {VARIABLE: name}
         return
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        with start(Path(folder) / name) as server:
-            yield {"DATABASE_URL": server.url, "TEST_DATABASE": name}
+        with make(Path(folder) / name) as server:
+            yield {"DATABASE_URL": server.url, VARIABLE: name}
 
 
 def main(name: str, *arguments: str) -> int:

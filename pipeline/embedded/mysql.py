@@ -60,6 +60,8 @@ class MySqlServer:
         self.folder = folder
         self.port = free_port()
         self._data = folder / "data"
+        # Its own: a server that starts removes what it takes for leftovers there, also another's.
+        self._scratch = folder / "scratch"
         self._options = options
         self._process = ChildProcess("MySQL", (), folder=folder, log=folder / "log", environment={})
 
@@ -80,7 +82,7 @@ class MySqlServer:
             MySqlNotFound: there is no server.
             RuntimeError: it ended or does not answer; the message has the end of its log.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._scratch.mkdir(parents=True, exist_ok=True)
         if not self._data.exists():
             self._make_data()
         initially = self.folder / "initially.sql"
@@ -100,7 +102,7 @@ class MySqlServer:
             ],
             folder=self.folder,
             log=self.folder / "log",
-            environment=_environment(),
+            environment=self._environment,
         )
         self._process.start()
         deadline = time.monotonic() + START_SECONDS
@@ -130,7 +132,7 @@ class MySqlServer:
         done = subprocess.run(
             [*not_as_root(), *command],
             cwd=self.folder,
-            env=_environment(),
+            env=self._environment,
             capture_output=True,
             text=True,
             check=False,
@@ -144,6 +146,10 @@ class MySqlServer:
             return bool(connection.recv(1))
         return False
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(self._scratch)}
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -154,7 +160,3 @@ class MySqlServer:
 def _is_mariadb(program: str) -> bool:
     command = [program, "--no-defaults", "--version"]
     return "MariaDB" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}

@@ -13,6 +13,8 @@ from django.db.backends.mysql import base, features, operations
 from django.db.models import Field
 from django.db.models.constants import OnConflict
 
+_django: Any = base
+"""With what its type stubs leave out."""
 AS_WRITTEN = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 TEXTS = ("CharField", "FileField", "FilePathField", "SlugField", "TextField")
 IN_ANY_CASE = ("iexact", "icontains", "istartswith", "iendswith")
@@ -24,8 +26,7 @@ VALUE_REFUSED = frozenset(
         *range(3140, 3159),  # JSON that is invalid, too large or too deep
     }
 )
-"""Numbers of MySQL's errors (https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html) that its driver takes for
-the server's."""
+"""Errors that the driver takes for the server's: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html."""
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
@@ -55,7 +56,7 @@ class DatabaseOperations(operations.DatabaseOperations):
     ) -> str:
         """How an INSERT ends: a row that is there already is left as it is."""
         if on_conflict == OnConflict.IGNORE:
-            column = self.quote_name(fields[0].column)
+            column = self.quote_name(str(fields[0].column))
             return f"ON DUPLICATE KEY UPDATE {column} = {column}"
         return str(super().on_conflict_suffix_sql(fields, on_conflict, update_fields, unique_fields))
 
@@ -65,10 +66,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     features_class = DatabaseFeatures
     ops_class = DatabaseOperations
-    _data_types = base.DatabaseWrapper._data_types | {
-        name: f"{base.DatabaseWrapper._data_types[name]} {AS_WRITTEN}" for name in TEXTS
+    _data_types = _django.DatabaseWrapper._data_types | {
+        name: f"{_django.DatabaseWrapper._data_types[name]} {AS_WRITTEN}" for name in TEXTS
     }
-    _limited_data_types = (*base.DatabaseWrapper._limited_data_types, _data_types["TextField"].lower())
+    _limited_data_types = (*_django.DatabaseWrapper._limited_data_types, _data_types["TextField"].lower())
     operators = base.DatabaseWrapper.operators | dict.fromkeys(IN_ANY_CASE, "LIKE LOWER(%s)")
     pattern_ops = base.DatabaseWrapper.pattern_ops | {
         "icontains": "LIKE CONCAT('%%', LOWER({}), '%%')",
@@ -95,7 +96,7 @@ class Cursor(base.CursorWrapper):
     def _telling(self, run: Callable[..., Any], query: str, args: Any) -> Any:
         try:
             return run(query, args)
-        except base.Database.OperationalError as error:
+        except _django.Database.OperationalError as error:
             if error.args[0] in VALUE_REFUSED:
-                raise base.Database.DataError(*error.args) from error
+                raise _django.Database.DataError(*error.args) from error
             raise

@@ -13,6 +13,7 @@ from psycopg.types.string import TextLoader
 
 from pipeline.embedded.mysql import DATABASE, USER, MySqlServer
 from pipeline.embedded.postgres import PostgresServer
+from tests.databases import of_run
 
 OURS = "the test"
 """The name of the test's own connections, which are not cut."""
@@ -260,7 +261,7 @@ def _killed(cursor: Any, number: int) -> bool:
 
 
 KINDS: dict[str, Any] = {"sqlite": Sqlite, "postgres": Postgres, "mysql": MySql}
-OF_RUN = KINDS[os.environ.get("TEST_DATABASE", "sqlite")]
+OF_RUN = KINDS[of_run()]
 """That of `make test DB=...`."""
 SERVER = Postgres if OF_RUN is Sqlite else OF_RUN
 """For tests of what befalls a server."""

@@ -1,4 +1,4 @@
-"""Somebody holds locks on the database server for longer than a claim lasts, or until there is a deadlock: all wait, none gives up."""
+"""Locks on the database server are held for longer than a claim lasts, or in a deadlock: all wait, none gives up."""
 
 import time
 from collections.abc import Iterator
