@@ -9,14 +9,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from django.db.backends.mysql import base, features, operations
+from django.db.backends.mysql import base, features, operations, schema
 from django.db.models import Field
 from django.db.models.constants import OnConflict
 
 _django: Any = base
 """With what its type stubs leave out."""
 AS_WRITTEN = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-TEXTS = ("CharField", "FileField", "FilePathField", "SlugField", "TextField")
 IN_ANY_CASE = ("iexact", "icontains", "istartswith", "iendswith")
 
 VALUE_REFUSED = frozenset(
@@ -61,15 +60,23 @@ class DatabaseOperations(operations.DatabaseOperations):
         return str(super().on_conflict_suffix_sql(fields, on_conflict, update_fields, unique_fields))
 
 
+class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
+    """How tables are made."""
+
+    sql_create_table = f"{schema.DatabaseSchemaEditor.sql_create_table} {AS_WRITTEN}"
+
+    def _column_default_sql(self, field: "Field[Any, Any]") -> str:
+        """MySQL takes no literal as the default of a long text where a column is altered, not even one in brackets."""
+        sql = str(super()._column_default_sql(field))  # type: ignore[misc]
+        return "(CONCAT(%s))" if sql == "(%s)" else sql
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """The connection."""
 
     features_class = DatabaseFeatures
     ops_class = DatabaseOperations
-    _data_types = _django.DatabaseWrapper._data_types | {
-        name: f"{_django.DatabaseWrapper._data_types[name]} {AS_WRITTEN}" for name in TEXTS
-    }
-    _limited_data_types = (*_django.DatabaseWrapper._limited_data_types, _data_types["TextField"].lower())
+    SchemaEditorClass = DatabaseSchemaEditor
     operators = base.DatabaseWrapper.operators | dict.fromkeys(IN_ANY_CASE, "LIKE LOWER(%s)")
     pattern_ops = base.DatabaseWrapper.pattern_ops | {
         "icontains": "LIKE CONCAT('%%', LOWER({}), '%%')",
