@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DRIVER := $(VENV)/.installed-mysql
 # Spaces in the project's path are fine: every path below is relative.
 
 .PHONY: help install demo test faults bench docs lint types screenshots check clean
@@ -23,8 +24,12 @@ $(INSTALLED): requirements.txt requirements-dev.txt requirements-sentry.txt requ
 demo: install  ## play learner events through the whole system on this machine (KEEP=1 leaves it running)
 	@DEBUG=true $(BIN)/python manage.py demo $(if $(KEEP),--keep)
 
-test: install  ## run the whole test suite
-	@DEBUG=true $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+test: install $(if $(filter mysql,$(DB)),$(DRIVER))  ## run the whole test suite (DB=postgres or DB=mysql: on such a server of its own)
+	@DEBUG=true $(BIN)/python -m tests $(or $(DB),sqlite) -n auto --dist loadfile $(ARGS)
+
+$(DRIVER): requirements-mysql.txt $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mysql.txt
+	@touch $@
 
 faults: install  ## kill processes at random, a thousand times, and look for what was lost (ARGS="--kills 100 --seed 7")
 	@DEBUG=true $(BIN)/python -m tests.faults $(ARGS)

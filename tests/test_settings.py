@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -186,11 +187,23 @@ def test_the_folder_of_an_sqlite_file_is_made_also_one_with_a_space(read, tmp_pa
 
 
 @pytest.mark.parametrize("url", ["postgres://u:p@h:5/name", "mysql://u:p@h:5/name"])
-def test_other_databases_keep_their_own_options(read, tmp_path, url):
+def test_a_url_names_server_database_and_user(read, tmp_path, url):
     (tmp_path / "MySQLdb.py").touch()
     database = read("settings.DATABASES['default']", DATABASE_URL=url, PYTHONPATH=str(tmp_path))
     assert (database["NAME"], database["HOST"], database["PORT"], database["USER"]) == ("name", "h", 5, "u")
-    assert "init_command" not in database.get("OPTIONS", {})
+
+
+def test_mysql_is_told_to_be_strict_to_tell_the_time_in_utc_and_not_to_wait_long(read, tmp_path):
+    (tmp_path / "MySQLdb.py").touch()
+    url = "mysql://u:p@h:5/name?connect_timeout=3"
+    options = read("settings.DATABASES['default']['OPTIONS']", DATABASE_URL=url, PYTHONPATH=str(tmp_path))
+    assert options == {
+        "charset": "utf8mb4",
+        "isolation_level": "read committed",
+        "connect_timeout": 3,
+        "init_command": "SET SESSION sql_mode = 'TRADITIONAL', SESSION time_zone = '+00:00', "
+        "SESSION innodb_lock_wait_timeout = 6, SESSION lock_wait_timeout = 6",
+    }
 
 
 def test_a_setting_of_django_may_stand_in_the_file(read):
@@ -210,7 +223,11 @@ BAD_VARIABLES = [
     ("BADGES_ENABLED", "2"),
     ("DATABASE_URL", f"oracle://u:{SECRET}@h/name"),
     ("DATABASE_URL", f"postgres://u:{SECRET}@h:port/name"),
-    ("DATABASE_URL", f"mysql://u:{SECRET}@h/name"),
+    pytest.param(
+        "DATABASE_URL",
+        f"mysql://u:{SECRET}@h/name",
+        marks=pytest.mark.skipif(find_spec("MySQLdb") is not None, reason="its driver is installed here"),
+    ),
     ("DATABASE_URL", f"sqlite:///{__file__}/folder/db.sqlite3"),
     ("DATABASE_URL", f"sqlite:///{__file__}/db.sqlite3"),
     ("REDIS_URL", f"http://:{SECRET}@h"),

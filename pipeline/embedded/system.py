@@ -14,6 +14,7 @@ from typing import Any, Self
 import requests
 from honcho.environ import parse_procfile
 
+from pipeline.embedded.mysql import MySqlServer
 from pipeline.embedded.postgres import PostgresServer
 from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.redis import RedisServer, free_port
@@ -40,7 +41,7 @@ class System:
         processes: Iterable[str] = ("consumer", "worker", "credly", "beat"),
         lms: bool = True,
         environment: Mapping[str, str] | None = None,
-        database: PostgresServer | None = None,
+        database: PostgresServer | MySqlServer | None = None,
     ) -> None:
         self.folder = folder
         self._database = database

@@ -40,15 +40,15 @@ def insert_unknown(model: type[Model], fields: Sequence[str], rows: Sequence[Row
     """
     named = {field.name: str(field.column) for field in model._meta.concrete_fields}
     columns = [named[field] for field in fields]
-    insert = _insert_document if connection.vendor == "postgresql" else _insert_each
-    return insert(model._meta.db_table, columns, rows)
+    insert = _INSERTS.get(connection.vendor, _insert_each)
+    return insert(model, columns, rows)
 
 
-def _insert_document(table: str, columns: Sequence[str], rows: Sequence[Row]) -> int:
+def _insert_document(model: type[Model], columns: Sequence[str], rows: Sequence[Row]) -> int:
     """All rows as one JSON document: PostgreSQL runs one statement per row else, which costs more than the row."""
     document = json.dumps([dict(zip(columns, row, strict=True)) for row in rows], default=_text, allow_nan=False)
     quoted = ", ".join(map(connection.ops.quote_name, columns))
-    table = connection.ops.quote_name(table)
+    table = connection.ops.quote_name(model._meta.db_table)
     statement = (
         f"INSERT INTO {table} ({quoted})"  # noqa: S608 - names of our own
         f" SELECT {quoted} FROM json_populate_recordset(NULL::{table}, %s)"
@@ -63,19 +63,34 @@ def _text(value: Any) -> str:
     return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
-def _insert_each(table: str, columns: Sequence[str], rows: Sequence[Row]) -> int:
+def _insert_counted(model: type[Model], columns: Sequence[str], rows: Sequence[Row]) -> int:
+    """As `_insert_each`; but on MySQL the cursor counts a known row too.
+
+    One that another process inserts between the count and the insertion is counted as new.
+    """
+    key = columns.index(str(model._meta.pk.column))
+    keys = {row[key] for row in rows}
+    known = model._default_manager.filter(pk__in=keys).count()
+    _insert_each(model, columns, rows)
+    return len(keys) - known
+
+
+def _insert_each(model: type[Model], columns: Sequence[str], rows: Sequence[Row]) -> int:
     statement = " ".join(
         (
             connection.ops.insert_statement(on_conflict=OnConflict.IGNORE),
-            connection.ops.quote_name(table),
+            connection.ops.quote_name(model._meta.db_table),
             f"({', '.join(map(connection.ops.quote_name, columns))})",
             f"VALUES ({', '.join(['%s'] * len(columns))})",
-            connection.ops.on_conflict_suffix_sql([], OnConflict.IGNORE, [], []),
+            connection.ops.on_conflict_suffix_sql([model._meta.pk], OnConflict.IGNORE, [], []),
         )
     )
     with connection.cursor() as cursor:
         cursor.executemany(statement, list(zip(*map(_adapted, zip(*rows, strict=True)), strict=True)))
         return int(cursor.rowcount)
+
+
+_INSERTS = {"postgresql": _insert_document, "mysql": _insert_counted}
 
 
 def _adapted(values: Sequence[Any]) -> Sequence[Any]:

@@ -101,8 +101,11 @@ def unlocked(rows: QuerySet[Any]) -> QuerySet[Any]:
 
     Who writes to many rows that others also lock must not wait for one with locks on others in hand.
     """
-    of = ("self",) if connection.features.has_select_for_update_of else ()
-    return rows.select_for_update(skip_locked=True, of=of)
+    features = connection.features
+    if features.has_select_for_update and not features.has_select_for_update_of:
+        # MariaDB locks joined rows too, and leaves out a badge whose template somebody else's insertion holds.
+        rows = rows.model._default_manager.filter(pk__in=rows.values("pk"))
+    return rows.select_for_update(skip_locked=True, of=("self",) if features.has_select_for_update_of else ())
 
 
 def wait(attempts: int) -> timedelta:

@@ -220,6 +220,16 @@ class CredlyState(models.TextChoices):
     FAILED = "failed", _("failed")  # Credly refused for good; `error` says why
 
 
+def _true_or_null(condition: Q) -> models.GeneratedField:
+    """A column that the database keeps true while the condition holds, and null else.
+
+    Nulls are unlike each other, so a unique constraint with this column is one for the rows of the condition.  MySQL and
+    MariaDB leave out in silence a constraint that is declared with a `condition`.
+    """
+    value = models.Case(models.When(condition, then=models.Value(True)))
+    return models.GeneratedField(expression=value, output_field=models.BooleanField(null=True), db_persist=True)
+
+
 class Badge(DueWork):
     """A badge of a learner: what it should be (`standing`) and what Credly holds (`credly_state`).
 
@@ -237,24 +247,19 @@ class Badge(DueWork):
     credly_id = models.UUIDField(_("Credly id"), null=True, unique=True, editable=False)
     earned_at = models.DateTimeField(_("earned"), help_text=_("Time of the event that completed it."))
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    is_awarded = _true_or_null(Q(standing=Standing.AWARDED))
+    # An extra one at Credly, which reconciliation found, is revoked beside the one that stays.
+    is_live = _true_or_null(
+        Q(credly_state__in=("issuing", "pending", "accepted", "rejected", "revoking")) & ~Q(revoked_by="extra")
+    )
 
     class Meta:
         verbose_name = _("badge")
         verbose_name_plural = _("badges")
         constraints = [
             models.UniqueConstraint(fields=["learner", "template", "cycle"], name="badge_cycle_unique"),
-            models.UniqueConstraint(
-                fields=["learner", "template"],
-                condition=Q(standing=Standing.AWARDED),
-                name="badge_awarded_once",
-            ),
-            models.UniqueConstraint(
-                fields=["learner", "template"],
-                # An extra one at Credly, which reconciliation found, is revoked beside the one that stays.
-                condition=Q(credly_state__in=("issuing", "pending", "accepted", "rejected", "revoking"))
-                & ~Q(revoked_by="extra"),
-                name="badge_live_once",
-            ),
+            models.UniqueConstraint(fields=["learner", "template", "is_awarded"], name="badge_awarded_once"),
+            models.UniqueConstraint(fields=["learner", "template", "is_live"], name="badge_live_once"),
         ]
         indexes = [
             models.Index(fields=["due_at"], name="badge_due", condition=Q(due_at__isnull=False)),

@@ -101,8 +101,10 @@ def test_messages_trimmed_while_a_consumer_runs_behind_are_told(bus, stream, cou
     monkeypatch.setattr(streams.StreamReader, "acknowledge", trimmed_meanwhile)
     consume_all()
     gap = Gap.objects.get()
-    assert gap.messages == (25 if counts else None)
-    assert Event.objects.count() == 15
+    stored = Event.objects.count()
+    assert gap.messages == (40 - stored if counts else None)
+    # The first read and the last ten; on a server another read may be in hand when the first is stored.
+    assert stored == 15 or (stored == 20 and connection.vendor != "sqlite")
 
 
 def test_messages_deleted_before_they_were_acknowledged_are_told(bus, stream):

@@ -25,13 +25,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 django.setup()
 
 from tests.faults.cluster import LARGE, Cluster  # noqa: E402
-from tests.faults.databases import Postgres, Sqlite  # noqa: E402
+from tests.faults.databases import KINDS  # noqa: E402
 from tests.faults.points import POINTS  # noqa: E402
 from tests.faults.storm import Storm, Tally  # noqa: E402
 from tests.faults.witness import Kind  # noqa: E402
 
 KILLS_PER_ROUND = 50
-DATABASES = {"sqlite": Sqlite, "postgres": Postgres}
 DOCUMENT = Path("docs/faults.md")
 MARK = "<!-- The long run; written by `make faults ARGS=--write-docs`. -->\n"
 
@@ -41,7 +40,7 @@ def main() -> int:
     options = _options()
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     started = time.monotonic()
-    with Cluster(folder, numbers=LARGE, seed=options.seed, database=DATABASES[options.database]) as cluster:
+    with Cluster(folder, numbers=LARGE, seed=options.seed, database=KINDS[options.database]) as cluster:
         storm = Storm(cluster, options.seed)
         _run(storm, options.kills, started + options.minutes * 60)
     table = _table(storm.tally, options.database, cluster.restarts, time.monotonic() - started)
@@ -61,7 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=1000, help="how many at least (default: 1000)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="default: a random one, printed")
     parser.add_argument("--minutes", type=float, default=60, help="no new round begins after that many (default: 60)")
-    parser.add_argument("--database", choices=list(DATABASES), default="sqlite", help="default: sqlite")
+    parser.add_argument("--database", choices=list(KINDS), default="sqlite", help="default: sqlite")
     parser.add_argument("--write-docs", action="store_true", help=f"put the table into {DOCUMENT}")
     return parser.parse_args()
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.cluster import SMALL, Cluster
-from tests.faults.databases import Sqlite
+from tests.faults.databases import OF_RUN
 from tests.faults.selection import SEED
 
 
@@ -20,7 +20,7 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     With `OWN_CLOCK` its processes go by a clock that a test can set.
     """
     numbers = getattr(request.module, "NUMBERS", SMALL)
-    database = getattr(request.module, "DATABASE", Sqlite)
+    database = getattr(request.module, "DATABASE", OF_RUN)
     own_clock = getattr(request.module, "OWN_CLOCK", False)
     folder = tmp_path_factory.mktemp("cluster")
     with Cluster(folder, numbers=numbers, seed=SEED, database=database, own_clock=own_clock) as running:

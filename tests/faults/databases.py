@@ -2,15 +2,19 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import psycopg
 from psycopg.types.string import TextLoader
 
+from pipeline.embedded.mysql import DATABASE, USER, MySqlServer
 from pipeline.embedded.postgres import PostgresServer
+from tests.databases import of_run
 
 OURS = "the test"
 """The name of the test's own connections, which are not cut."""
@@ -19,7 +23,7 @@ OURS = "the test"
 class Database(Protocol):
     """What a cluster asks of its database."""
 
-    server: PostgresServer | None
+    server: PostgresServer | MySqlServer | None
 
     @property
     def url(self) -> str:
@@ -64,36 +68,10 @@ class Sqlite:
                 connection.execute("ROLLBACK")
 
 
-class Postgres:
-    """A server.
+class Server:
+    """What can become of a server of either kind."""
 
-    Args:
-        folder: the cluster's.
-        lock_timeout: how long a statement waits for a lock, in PostgreSQL's words; the pipeline's own unless given.
-    """
-
-    def __init__(self, folder: Path, lock_timeout: str | None = None) -> None:
-        self.server = PostgresServer(folder / "postgres", "-c", "deadlock_timeout=500ms")
-        self._lock_timeout = lock_timeout
-
-    @property
-    def url(self) -> str:
-        """For `DATABASE_URL`."""
-        return self.server.url + (f"?options=-c%20lock_timeout%3D{self._lock_timeout}" if self._lock_timeout else "")
-
-    def connect(self) -> psycopg.Connection[Any]:
-        """A connection of the test's own, which nobody cuts."""
-        connection = psycopg.connect(
-            self.server.url, application_name=OURS, autocommit=True, options="-c lock_timeout=5s"
-        )
-        connection.adapters.register_loader("uuid", TextLoader)
-        return connection
-
-    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Rows, over a connection that is for reading only.  UUIDs are texts, as in SQLite."""
-        with closing(self.connect()) as connection:
-            connection.read_only = True
-            return connection.execute(sql, values or None).fetchall()
+    server: PostgresServer | MySqlServer
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -114,6 +92,42 @@ class Postgres:
         self.server.stop()
         self.server.start()
 
+
+class Postgres(Server):
+    """A PostgreSQL server.
+
+    Args:
+        folder: the cluster's.
+        lock_seconds: how long a statement waits for a lock; the pipeline's own time unless given.
+    """
+
+    LockTimeout = psycopg.errors.LockNotAvailable
+    NO_VICTIM = "SET LOCAL deadlock_timeout = '1min'"
+    """Who has waited for longer than its own is the victim of a deadlock: whoever says this is none."""
+
+    def __init__(self, folder: Path, lock_seconds: int | None = None) -> None:
+        self.server = PostgresServer(folder / "postgres", "-c", "deadlock_timeout=500ms")
+        self._lock_seconds = lock_seconds
+
+    @property
+    def url(self) -> str:
+        """For `DATABASE_URL`."""
+        return self.server.url + (f"?options=-c%20lock_timeout%3D{self._lock_seconds}s" if self._lock_seconds else "")
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A connection of the test's own, which nobody cuts."""
+        connection = psycopg.connect(
+            self.server.url, application_name=OURS, autocommit=True, options="-c lock_timeout=5s"
+        )
+        connection.adapters.register_loader("uuid", TextLoader)
+        return connection
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Rows, over a connection that is for reading only.  UUIDs are texts, as in SQLite."""
+        with closing(self.connect()) as connection:
+            connection.read_only = True
+            return connection.execute(sql, values or None).fetchall()
+
     def cut(self, *, in_transaction: bool = True) -> int:
         """Cut the connections of those processes that are in the middle of a transaction, or of all.  Returns how many."""
         sql = """
@@ -123,6 +137,11 @@ class Postgres:
         with closing(self.connect()) as connection:
             cut: int = connection.execute(sql, [OURS, in_transaction]).fetchall()[0][0]
         return cut
+
+    @staticmethod
+    def lock(table: str, *, to_write: bool = False) -> str:
+        """The statement that keeps others from a table of ours, or only from writing to it."""
+        return f"LOCK TABLE pipeline_{table} IN {'EXCLUSIVE' if to_write else 'ACCESS EXCLUSIVE'} MODE"
 
     @contextmanager
     def locked(self, *statements: str) -> Iterator[psycopg.Connection[Any]]:
@@ -137,11 +156,131 @@ class Postgres:
         """Whether anybody does."""
         return bool(self.query("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' LIMIT 1"))
 
+    def deadlocks(self) -> int:
+        """How many there were."""
+        return int(self.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0])
+
+
+class MySql(Server):
+    """A MariaDB or MySQL server; as for `Postgres`."""
+
+    NO_VICTIM = """
+        INSERT INTO django_session (session_key, session_data, expire_date)
+        WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 500)
+        SELECT CONCAT('of the test', number), '', NOW() FROM numbers
+    """
+    """Who has written least is the victim of a deadlock: whoever says this is none."""
+
+    def __init__(self, folder: Path, lock_seconds: int | None = None) -> None:
+        self.server = MySqlServer(folder / "mysql")
+        self._lock_seconds = lock_seconds
+
+    @property
+    def LockTimeout(self) -> type[Exception]:  # noqa: N802 - an exception's class
+        """What is raised by whoever has waited for a lock for too long."""
+        from MySQLdb import OperationalError
+
+        return OperationalError
+
+    @property
+    def url(self) -> str:
+        """For `DATABASE_URL`."""
+        if self._lock_seconds is None:
+            return self.server.url
+        waits = ", ".join(f"SESSION {name} = {self._lock_seconds}" for name in MYSQL_WAITS)
+        command = f"SET SESSION sql_mode = 'TRADITIONAL', {waits}"
+        return f"{self.server.url}?init_command={quote(command)}"
+
+    def connect(self) -> Any:
+        """A connection of the test's own, which nobody cuts."""
+        import MySQLdb
+
+        connection = MySQLdb.connect(
+            host="127.0.0.1", port=self.server.port, user=USER, database=DATABASE, autocommit=True, charset="utf8mb4"
+        )
+        connection.cursor().execute(f"SET {', '.join(f'SESSION {name} = 5' for name in MYSQL_WAITS)}")
+        return connection
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Rows.  UUIDs are texts, as in SQLite."""
+        with closing(self.connect()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("START TRANSACTION READ ONLY")
+            cursor.execute(sql, values or None)
+            return list(cursor.fetchall())
+
+    def cut(self, *, in_transaction: bool = True) -> int:
+        """Cut the connections of those processes that are in the middle of a transaction, or of all.  Returns how many."""
+        sql = (
+            "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> 0"
+            if in_transaction
+            else f"SELECT id FROM information_schema.processlist WHERE user = '{USER}'"
+        )
+        time.sleep(TRANSACTIONS_SEEN_SECONDS)
+        with closing(self.connect()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(sql)
+            return sum(_killed(cursor, number) for (number,) in cursor.fetchall() if number != connection.thread_id())
+
+    @staticmethod
+    def lock(table: str, *, to_write: bool = False) -> str:
+        """The statement that keeps others from a table of ours, or only from writing to it."""
+        return f"LOCK TABLES pipeline_{table} {'READ' if to_write else 'WRITE'}"
+
+    @contextmanager
+    def locked(self, *statements: str) -> Iterator[Any]:
+        """A session of somebody else holds the locks that these statements take."""
+        with closing(self.connect()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("BEGIN")
+            for statement in statements:
+                cursor.execute(statement)
+            yield cursor
+
+    def waits_for_a_lock(self) -> bool:
+        """Whether anybody does."""
+        [(_, for_rows)] = self.query("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+        for_tables = "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table%'"
+        return int(for_rows) > 0 or bool(self.query(for_tables))
+
+    def deadlocks(self) -> int:
+        """How many there were."""
+        try:
+            return int(self.query("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")[0][1])
+        except IndexError:  # MySQL counts them there
+            sql = "SELECT `count` FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'"
+            return int(self.query(sql)[0][0])
+
+
+TRANSACTIONS_SEEN_SECONDS = 0.11
+"""InnoDB shows the transactions of before to whoever looks again sooner."""
+
+MYSQL_WAITS = ("innodb_lock_wait_timeout", "lock_wait_timeout")
+
+
+def _killed(cursor: Any, number: int) -> bool:
+    from MySQLdb import OperationalError
+
+    try:
+        cursor.execute("KILL %s", [number])
+    except OperationalError:  # it ended by itself
+        return False
+    return True
+
+
+KINDS: dict[str, Any] = {"sqlite": Sqlite, "postgres": Postgres, "mysql": MySql}
+OF_RUN = KINDS[of_run()]
+"""That of `make test DB=...`."""
+SERVER = Postgres if OF_RUN is Sqlite else OF_RUN
+"""For tests of what befalls a server."""
+
 
 def cut_own_connection() -> None:
     """Have the server end the connection that this thread works with; its next statement finds that out."""
     from django.db import connection
 
-    if connection.connection is not None:
-        with closing(psycopg.connect(os.environ["DATABASE_URL"])) as other:
-            other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid])
+    if connection.connection is None:
+        return
+    if connection.vendor == "mysql":
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            cursor.execute("KILL %s", [connection.connection.thread_id()])
+        return
+    with closing(psycopg.connect(os.environ["DATABASE_URL"])) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid])

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from pipeline.lms.events import LmsEvent
 from tests.faults.cluster import Cluster
-from tests.faults.databases import Postgres
+from tests.faults.databases import Server
 from tests.faults.fuses import Blow, Fuse
 from tests.faults.points import POINTS
 from tests.faults.redis_faults import away, cut, full, insist
@@ -21,11 +22,11 @@ from tests.faults.witness import Violation, refused_rows, signals, violations
 KILLS = (Blow.KILL, Blow.KILL, Blow.KILL_CHILD, Blow.STOP)
 """SIGKILL as often as the rest together."""
 
-DATABASE_FAULTS: dict[str, Callable[[Postgres], object]] = {
-    "server killed": Postgres.crash,
-    "server restarted": Postgres.restart,
+DATABASE_FAULTS: dict[str, Callable[[Any], object]] = {
+    "server killed": Server.crash,
+    "server restarted": Server.restart,
     "connections cut": lambda database: database.cut(in_transaction=False),
-    "transactions cut": Postgres.cut,
+    "transactions cut": lambda database: database.cut(),
 }
 DATABASE_CHANCE = 0.06
 """How often it is the database server that is struck, where there is one."""
@@ -150,7 +151,7 @@ class Storm:
     def _strike(self) -> None:
         """One random fault: at a named point, or of a random process at this moment, or of what they all need."""
         chance = self._draw.random()
-        if isinstance(self._cluster.database, Postgres) and self._draw.random() < DATABASE_CHANCE:
+        if isinstance(self._cluster.database, Server) and self._draw.random() < DATABASE_CHANCE:
             self._break(self._cluster.database)
         elif chance < 0.35:
             self._arm_a_fuse()
@@ -166,7 +167,7 @@ class Storm:
         else:
             self._hit(self._draw.choice(KILLS), self._cluster.ready())
 
-    def _break(self, database: Postgres) -> None:
+    def _break(self, database: Any) -> None:
         what = self._draw.choice(list(DATABASE_FAULTS))
         DATABASE_FAULTS[what](database)
         self.tally.database[what] += 1
@@ -195,7 +196,7 @@ class Storm:
 
     def _arm_a_fuse(self) -> None:
         point = POINTS[self._draw.choice(list(POINTS))]
-        cut = [Blow.CUT] if isinstance(self._cluster.database, Postgres) else []
+        cut = [Blow.CUT] if isinstance(self._cluster.database, Server) else []
         blow = self._draw.choice((*KILLS, Blow.PAUSE, *cut))
         if blow is Blow.PAUSE and point.name == ONLY_CREDLY_CAN_TELL:
             blow = Blow.KILL

@@ -1,4 +1,4 @@
-"""PostgreSQL restarts, is away and cuts connections while events come in: nothing is lost, doubled or false."""
+"""The database server restarts, is away and cuts connections while events come in: nothing is lost, doubled or false."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import pytest
 from pipeline.lms.events import LmsEvent
 from tests.faults import pace
 from tests.faults.cluster import SMALL, Cluster
-from tests.faults.databases import Postgres
+from tests.faults.databases import SERVER
 from tests.faults.fuses import Blow
 from tests.faults.points import POINTS
 from tests.faults.selection import SEED, sample
@@ -18,7 +18,7 @@ from tests.faults.trial import assert_nothing_violated, strike_at
 from tests.faults.witness import violations
 
 NUMBERS = {**SMALL, "consumer": 2, "worker": 2}
-DATABASE = Postgres
+DATABASE = SERVER
 WAY = [point.name for point in POINTS.values() if not point.observes]
 LONG_ENOUGH = 3 * pace.CLAIM_SECONDS
 """Seconds after which what still waits waits for ever: all waits are over by then."""
@@ -62,7 +62,7 @@ def away(cluster: Cluster) -> int:
     return 1
 
 
-def test_any_order_and_repeats_end_on_postgresql_as_the_rules_say(cluster):
+def test_any_order_and_repeats_end_on_a_server_as_the_rules_say(cluster):
     story = Story(cluster.school, SEED, learners=6)
     cluster.play(story.delivery())
     assert cluster.settle() == []
@@ -70,7 +70,7 @@ def test_any_order_and_repeats_end_on_postgresql_as_the_rules_say(cluster):
 
 
 @pytest.mark.parametrize("point", sample(WAY, 1))
-def test_what_a_killed_process_had_in_hand_happens_once_on_postgresql(cluster, point):
+def test_what_a_killed_process_had_in_hand_happens_once_on_a_server(cluster, point):
     assert_nothing_violated(cluster, strike_at(cluster, POINTS[point], Blow.KILL))
 
 

@@ -1,32 +1,31 @@
-"""Somebody holds locks on PostgreSQL for longer than a claim lasts, or until there is a deadlock: all wait, none gives up."""
+"""Locks on the database server are held for longer than a claim lasts, or in a deadlock: all wait, none gives up."""
 
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import psycopg
 import pytest
 
 from tests.faults import pace
 from tests.faults.cluster import SMALL, Cluster
-from tests.faults.databases import Postgres
+from tests.faults.databases import SERVER
 from tests.faults.selection import ALL, SEED, sample
 from tests.faults.story import Story
 from tests.faults.trial import assert_nothing_violated
 from tests.faults.witness import refused_rows
 
 NUMBERS = {**SMALL, "consumer": 2, "worker": 2}
-DATABASE = partial(Postgres, lock_timeout="1s")
+DATABASE = partial(SERVER, lock_seconds=1)
 LOCKED_SECONDS = pace.CLAIM_SECONDS + 2
 TABLES = ("event", "learner", "progress", "badge", "badgehistory", "signal", "template")
 LOCKS = [
-    *(f"LOCK TABLE pipeline_{table} IN ACCESS EXCLUSIVE MODE" for table in TABLES),
+    *map(SERVER.lock, TABLES),
     *(f"SELECT id FROM pipeline_{table} FOR UPDATE" for table in ("learner", "fulfillment", "badge")),
 ]
 LEARNERS = "SELECT id FROM pipeline_learner FOR UPDATE"
-VERSION = "LOCK TABLE pipeline_configurationversion IN ACCESS EXCLUSIVE MODE"
-HISTORY = "LOCK TABLE pipeline_badgehistory IN EXCLUSIVE MODE"
+VERSION = SERVER.lock("configurationversion")
+HISTORY = SERVER.lock("badgehistory", to_write=True)
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def set_aside(cluster: Cluster) -> bool:
     """Whether an event or badge was; which nobody can see while the table itself is locked."""
     try:
         return bool(refused_rows(cluster))
-    except psycopg.errors.LockNotAvailable:
+    except cluster.database.LockTimeout:
         return False
 
 
@@ -75,20 +74,15 @@ def test_a_lock_that_is_held_for_longer_than_a_claim_lasts_is_waited_for(cluster
     assert_nothing_violated(cluster, story)
 
 
-def deadlocks(cluster: Cluster) -> int:
-    return int(cluster.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0])
-
-
 def test_a_worker_that_is_the_victim_of_a_deadlock_tries_again(cluster, story):
-    before = deadlocks(cluster)
-    patience = "SET LOCAL deadlock_timeout = '1min'"  # who has waited for longer than its own is the victim
-    with cluster.database.locked(LEARNERS, patience) as other, ThreadPoolExecutor(1) as pool:
+    before = cluster.database.deadlocks()
+    with cluster.database.locked(LEARNERS, SERVER.NO_VICTIM) as other, ThreadPoolExecutor(1) as pool:
         playing = pool.submit(cluster.play, story.all_fail(hour=3))
         while not cluster.database.waits_for_a_lock():  # no longer than it takes to look for a deadlock
             time.sleep(0.02)
         other.execute("SELECT id FROM pipeline_event FOR UPDATE")
         playing.result()
-    cluster.wait(lambda: deadlocks(cluster) > before)
+    cluster.wait(lambda: cluster.database.deadlocks() > before)
     assert cluster.settle() == []
     assert_nothing_violated(cluster, story)
 

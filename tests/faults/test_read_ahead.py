@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import pace
 from tests.faults.cluster import GROUP, SMALL, TOPIC, Cluster
-from tests.faults.databases import Postgres
+from tests.faults.databases import SERVER
 from tests.faults.fuses import Blow
 from tests.faults.pace import FEW_MESSAGES
 from tests.faults.selection import SEED, sample
@@ -30,7 +30,7 @@ class SmallBatches(Cluster):
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    with SmallBatches(folder, numbers={**SMALL, "consumer": 2}, seed=SEED, database=Postgres) as cluster:
+    with SmallBatches(folder, numbers={**SMALL, "consumer": 2}, seed=SEED, database=SERVER) as cluster:
         yield cluster
 
 
@@ -54,7 +54,7 @@ def killed_with_two_reads_in_hand(cluster: Cluster) -> Story:
         cluster.strike(name, Blow.KILL)
     story = Story(cluster.school, SEED, learners=6 * FEW_MESSAGES, events_each=0)
     cluster.play(story.all_pass())
-    with cluster.database.locked("LOCK TABLE pipeline_event IN EXCLUSIVE MODE"):
+    with cluster.database.locked(SERVER.lock("event", to_write=True)):
         cluster.wait(lambda: held(cluster) >= 2 * FEW_MESSAGES)
         cluster.strike(KILLED, Blow.KILL)
     return story

@@ -1,12 +1,14 @@
 """Claims: one worker at a time, and nobody for long."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
-from pipeline.ledgers import claims
+from pipeline.ledgers import claims, holdings
 from pipeline.models import Badge, CredlyState
 from tests.ledgers.builders import badge, ended_claim
 from tests.ledgers.races import AT_ONCE, race
@@ -74,6 +76,31 @@ def test_a_row_that_somebody_works_on_is_not_named_until_the_claim_ends():
 def test_the_longest_due_are_named_first_up_to_the_limit():
     rows = [badge(due_at=timezone.now() - timedelta(minutes=age)) for age in (1, 3, 2)]
     assert claims.due(Badge.objects.all(), 2) == [rows[1].pk, rows[2].pk]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer: nobody else can insert meanwhile")
+@pytest.mark.django_db(transaction=True)
+def test_a_badge_is_named_while_somebody_else_inserts_one_of_the_same_template():
+    row = badge()
+    inserted, named = Event(), Event()
+
+    def insert():
+        try:
+            with transaction.atomic():
+                badge(template=row.template)
+                inserted.set()
+                named.wait()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        inserting = pool.submit(insert)
+        inserted.wait()
+        try:
+            assert holdings.named_due(10) == [row.pk]
+        finally:
+            named.set()
+        inserting.result()
 
 
 def test_waits_double_with_jitter_up_to_a_limit():

@@ -1,8 +1,9 @@
 """The inbox: nothing is lost, nothing counts twice, and one bad message hurts only itself."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -108,6 +109,40 @@ def test_every_message_of_a_batch_is_in_the_inbox_whatever_the_database_thinks_o
     bad, good = passes(DANA, 2), passes(DANA, 1)
     inbox.store([message(bad, payload={"grade": float("inf")}), message(good)], TOPIC)
     assert {event.pk for event in Event.objects.all()} == {bad.id, good.id}
+
+
+def nested(depth: int) -> dict:
+    return {"deeper": nested(depth - 1)} if depth else {}
+
+
+ODD = {
+    "a long source": {"source": "s" * 300},
+    "deep JSON": {"payload": nested(150)},
+    "half a character": {"payload": {"name": "\ud800"}},
+    "a null character": {"payload": {"name": "\x00"}},
+    "an id of no known version": {"id": UUID("9af49740-96f5-b0ee-5e25-02420ae59635")},
+    "all ones": {"id": UUID(int=2**128 - 1)},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_odd_is_stored_as_it_came_or_refused_and_never_bent(odd):
+    """Databases differ in what they take."""
+    strange = replace(message(passes(DANA, 2)), **ODD[odd])
+    before, after = passes(DANA, 1), passes(DANA, 3)
+    new = inbox.store([message(before), strange, message(after)], TOPIC)
+    assert {before.id, after.id} <= set(new)
+    row = Event.objects.get(pk=strange.id)
+    assert (row.status, row.source, row.payload) == ("received", strange.source, strange.payload) or (
+        row.status == "failed" and "database refuses" in row.error
+    )
+    assert inbox.store([strange], TOPIC) == []
+
+
+@pytest.mark.parametrize("odd", [name for name in ODD if "id" in ODD[name]])
+def test_no_database_refuses_an_id(odd):
+    strange = replace(message(passes(DANA, 2)), **ODD[odd])
+    assert inbox.store([strange], TOPIC) == [strange.id]
 
 
 def test_only_overdue_events_are_named_and_each_then_rests():

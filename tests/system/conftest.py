@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.embedded.system import System
+from tests.databases import server_of_run
 from tests.system.academy import Academy
 
 
@@ -14,7 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("system")) as running:
+    folder = tmp_path_factory.mktemp("system")
+    with System(folder, database=server_of_run(folder / "database")) as running:
         yield running
 
 

@@ -1,0 +1,29 @@
+"""The database of a run of the suite: `make test DB=...`."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.embedded.mysql import MySqlServer
+from pipeline.embedded.postgres import PostgresServer
+
+VARIABLE = "TEST_DATABASE"
+"""Names it to every process of the run."""
+
+Server = PostgresServer | MySqlServer
+SERVERS: dict[str, Callable[[Path], Server] | None] = {
+    "sqlite": None,
+    "postgres": lambda folder: PostgresServer(folder, "-c", "max_connections=500"),
+    "mysql": lambda folder: MySqlServer(folder, "--max-connections=500"),
+}
+
+
+def of_run() -> str:
+    """Its name."""
+    return os.environ.get(VARIABLE, "sqlite")
+
+
+def server_of_run(folder: Path) -> Server | None:
+    """A server of that kind, for tests that need one of their own; none if it is SQLite."""
+    make = SERVERS[of_run()]
+    return make(folder) if make else None
