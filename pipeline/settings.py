@@ -27,6 +27,9 @@ THIS_MACHINE = ["localhost", "127.0.0.1", "[::1]"]
 LOCK_SECONDS = 6
 """How long a statement waits for a lock on PostgreSQL; then the work is tried again later."""
 
+CONNECT_SECONDS = 5
+"""How long connecting to a database server may take: by itself psycopg waits for more than two minutes."""
+
 
 BADGES_CONFIG_DEFAULTS: dict[str, Any] = {
     "events": [
@@ -69,7 +72,7 @@ def _database(environment: Environment) -> dict[str, Any]:
     SQLite gets a write-ahead log and immediate transactions: with anything less, several processes that write fail
     with "database is locked" whatever the timeout.  PostgreSQL gives up waiting for a lock well before a task has to end:
     a worker that ends while it waits leaves a connection behind that goes on waiting, and the next one another, until
-    there are none left.  The URL's own options come first.
+    there are none left.  One that does not answer is away after `CONNECT_SECONDS`.  The URL's own options come first.
     """
     url = environment.url(
         "DATABASE_URL",
@@ -89,6 +92,8 @@ def _database(environment: Environment) -> dict[str, Any]:
         }
     if database["ENGINE"] == "django.db.backends.postgresql":
         database["OPTIONS"] = {"options": f"-c lock_timeout={LOCK_SECONDS}s", **database.get("OPTIONS", {})}
+    if database["ENGINE"] != "django.db.backends.sqlite3":
+        database["OPTIONS"] = {"connect_timeout": CONNECT_SECONDS, **database.get("OPTIONS", {})}
     return database
 
 
@@ -260,12 +265,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Before whoever looks at the name in the Host header.
+    "pipeline.web.probes.ProbesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
     {
