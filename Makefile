@@ -52,7 +52,7 @@ types: install  ## check types
 screenshots: install  ## take the pictures of docs/images anew (needs Chromium)
 	@DEBUG=true SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser -q
 
-check: lint types test  ## everything that CI runs
+check: lint types test  ## style, types and the whole test suite
 
 clean:  ## remove what runs and tools left behind
 	rm -rf var .mypy_cache .pytest_cache .ruff_cache .hypothesis

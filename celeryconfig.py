@@ -6,9 +6,11 @@ Times are in seconds.  Figures that others rely on are tied together in `docs/de
 
 from celery.schedules import crontab
 from django.conf import settings
+from kombu.utils.url import parse_url
 
 # --- broker -----------------------------------------------------------------------------------------------------------
 broker_url = settings.CELERY_BROKER_URL
+broker_use_ssl = parse_url(broker_url).get("ssl")  # Celery itself reads the URL's query, Flower's broker page does not
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a broker that is away for a day is no reason to end
 broker_channel_error_retry = True  # nor is one that is full

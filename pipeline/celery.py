@@ -15,6 +15,7 @@ from celery.signals import (
     setup_logging,
     task_prerun,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
 )
 from celery.utils.threads import bound_open_broker_sockets
@@ -23,7 +24,7 @@ from celery.worker.consumer import Consumer
 from django.db import close_old_connections, connections
 from kombu.transport import redis
 
-from pipeline import task_logs, task_times, telemetry  # noqa: F401 - importing connects
+from pipeline import measures, task_logs, task_times, telemetry  # noqa: F401 - importing connects
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 
@@ -31,7 +32,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 # over it.  It is no reason for a worker to end.
 redis.Transport.connection_errors += (AttributeError,)
 
-app = Celery("pipeline")
+app = Celery("pipeline", task_cls="tasks.discreet:DiscreetTask")
 app.config_from_object("celeryconfig")
 
 
@@ -56,6 +57,7 @@ class LeavingWorker(Worker):
                 with suppress(*self.consumer.connection.connection_errors):
                     channel.close()
                 channel.qos.restore_unacked_once()
+            measures.share()
             os._exit(os.EX_OK)
 
 
@@ -66,6 +68,12 @@ app.Worker = app.subclass_with_self(LeavingWorker)
 def check_connection(**_: Any) -> None:
     """Before a task, as Django before a request: close a database connection that is too old or broken."""
     close_old_connections()
+
+
+@worker_process_shutdown.connect
+def share_measures(**_: Any) -> None:
+    """In a worker's child that ends, which is without the functions that `atexit` knows."""
+    measures.share()
 
 
 @heartbeat_sent.connect

@@ -1,8 +1,11 @@
-"""System checks of the badge settings, so that a misspelt event type or path stops the start and not a learner."""
+"""System checks of the settings, so that a misspelt event type or path stops the start and not a learner."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 from django.apps import AppConfig
@@ -17,7 +20,19 @@ from pipeline.bus.codec import can_travel
 from pipeline.configuration import keys, organizations
 from pipeline.models import Organization
 
-SHORTEST_TOKEN = 16
+SHORTEST_SECRET = 16
+"""Characters; a shorter one can be guessed."""
+
+UNENCRYPTED = {
+    "http": "Write https:// instead.",
+    "redis": "Write rediss:// instead, here or in REDIS_URL.",
+    "sentinel": "Its servers need TLS.",
+    "amqp": "Write amqps:// instead.",
+}
+"""Schemes of URLs over which others on the way read along, and what to do about it."""
+
+ENCRYPTED_MODES = ("require", "verify-ca", "verify-full")
+"""Values of `sslmode` with which PostgreSQL is never spoken to in the clear (its documentation, "SSL Support")."""
 
 
 @checks.register
@@ -123,10 +138,49 @@ def check_webhook_secret(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
 @checks.register(checks.Tags.security, deploy=True)
 def check_metrics_token(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """``METRICS_TOKEN``: W007 if it is so short that it can be guessed.  Without one the metrics are closed."""
-    if not 0 < len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+    if not 0 < len(settings.METRICS_TOKEN) < SHORTEST_SECRET:
         return []
-    what = f"METRICS_TOKEN has less than {SHORTEST_TOKEN} characters, so it can be guessed."
+    what = f"METRICS_TOKEN has less than {SHORTEST_SECRET} characters, so it can be guessed."
     return [checks.Warning(what, hint="Make one with: openssl rand -hex 32", id="badges.W007")]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_encryption(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Credly, the broker, the event bus, the database: W008 for one that is called over a network without TLS."""
+    credly = settings.BADGES_CONFIG["credly"]
+    called = {name: credly[name] for name in ("CREDLY_API_BASE_URL", "CREDLY_SANDBOX_API_BASE_URL")}
+    for name in ("CELERY_BROKER_URL", "EVENT_BUS_REDIS_CONNECTION_URL"):
+        called[name] = getattr(settings, name)
+    return [*_check_urls(called), *_check_database(settings.DATABASES[DEFAULT_DB_ALIAS])]
+
+
+def _check_urls(called: Mapping[str, str]) -> Iterator[CheckMessage]:
+    for name, url in called.items():
+        parts = urlsplit(url)
+        if parts.scheme in UNENCRYPTED and _is_elsewhere(parts.hostname or ""):
+            yield _unencrypted(name, str(parts.hostname), UNENCRYPTED[parts.scheme])
+
+
+def _check_database(database: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    mode = database.get("OPTIONS", {}).get("sslmode") or os.environ.get("PGSSLMODE")
+    is_postgres = database["ENGINE"] == "django.db.backends.postgresql"
+    if is_postgres and mode not in ENCRYPTED_MODES and _is_elsewhere(database["HOST"]):
+        yield _unencrypted("DATABASE_URL", database["HOST"], "Add ?sslmode=verify-full, or set PGSSLMODE.")
+
+
+def _unencrypted(name: str, host: str, hint: str) -> CheckMessage:
+    what = f"{name}: what is said to {host} may be read on the way."
+    return checks.Warning(what, hint=f"{hint} In a network that nobody else is in it may stay.", id="badges.W008")
+
+
+def _is_elsewhere(host: str) -> bool:
+    """Whether it is another machine.  None, or a folder, is a socket on this one."""
+    if host in ("", "localhost") or host.startswith("/"):
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 def _check_expiry(key: keys.Expiring) -> CheckMessage:

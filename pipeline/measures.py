@@ -5,15 +5,18 @@ and then added to what all processes share, in Redis; any web process tells the 
 costs a microsecond and fails nobody: while Redis is away a process keeps what it has.
 
 Labels are words of this code, and UUIDs of organizations: never ids of learners, events or badges, of which there is no end.
-A process that forks others must measure nothing before.
+A process that forks others must measure nothing before.  One that ends adds what it still keeps; a forked child that ends
+without the functions that `atexit` knows has to call `share`.
 """
 
+import atexit
 import json
 import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from redis import Redis
@@ -127,7 +130,11 @@ class _Store:
             self._timer_runs = True
             timer = threading.Timer(KEPT_SECONDS, self.share)
             timer.daemon = True
-            timer.start()
+            try:
+                timer.start()
+            except RuntimeError:
+                # There is no further thread to be had, or the process ends: it is shared with what is measured next.
+                self._timer_runs = False
 
 
 _store = _Store()
@@ -138,14 +145,27 @@ def share() -> None:
     _store.share()
 
 
+atexit.register(share)
+
+
 def shared() -> Mapping[Field, float]:
-    """What all processes measured.
+    """What all processes measured.  What is no field of ours, whoever wrote it there, is left out.
 
     Raises:
         redis.exceptions.RedisError, OSError: Redis does not answer.
     """
     with _redis() as redis:
-        return {tuple(json.loads(field)): float(value) for field, value in redis.hgetall(KEY).items()}
+        return dict(_readable(redis.hgetall(KEY)))
+
+
+def _readable(written: Mapping[bytes, bytes]) -> Iterator[tuple[Field, float]]:
+    for name, value in written.items():
+        try:
+            field, number = json.loads(name), float(value)
+        except ValueError:
+            continue
+        if isinstance(field, list) and len(field) > 1 and all(isinstance(word, str) for word in field):
+            yield tuple(field), number
 
 
 def _redis() -> Redis:
@@ -166,6 +186,7 @@ STAGE_LAST_RUN = Moment(
     ("stage",),
 )
 BUS_MESSAGES = Count("badges_bus_messages_total", "Messages that consumers took, repeats included.")
+EVENTS_ENDED = Count("badges_events_ended_total", "Events by type and by what became of them.", ("type", "outcome"))
 CREDLY_SECONDS = Times("badges_credly_call_seconds", "How long a call to Credly took.", ("call", "outcome"), _SHORT)
 CREDLY_HELD_BACK = Count(
     "badges_credly_held_back_total", "Turns at Credly that our own rate limit put off.", ("organization",)
@@ -181,6 +202,7 @@ MEASURES: tuple[Count | Moment | Times, ...] = (
     STAGE_SECONDS,
     STAGE_LAST_RUN,
     BUS_MESSAGES,
+    EVENTS_ENDED,
     CREDLY_SECONDS,
     CREDLY_HELD_BACK,
     TO_CREDLY_SECONDS,
@@ -192,3 +214,15 @@ def stage_ended(stage: str, outcome: str, seconds: float) -> None:
     """A run of a stage came to an end, whatever it was."""
     STAGE_SECONDS.add(seconds, stage, outcome)
     STAGE_LAST_RUN.note(stage)
+
+
+@contextmanager
+def batch(stage: str) -> Iterator[None]:
+    """A stage works on a batch.  One that raises is a failure, and no sign that the stage gets anything done."""
+    started = time.monotonic()
+    try:
+        yield
+    except Exception:
+        STAGE_SECONDS.add(time.monotonic() - started, stage, "failure")
+        raise
+    stage_ended(stage, "success", time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""Nudges: after commit, have a stage run.  The only place of `pipeline/` that knows Celery.
+"""Nudges: after commit, have a stage run.  The only place of `pipeline/` that sends messages of Celery's.
 
 A nudge carries ids and nothing else.  It may get lost: the row behind it is due in the database, and housekeeping nudges
 again.  So a broker that is away is logged here and never an error of the caller's.

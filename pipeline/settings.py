@@ -28,8 +28,8 @@ THIS_MACHINE = ["localhost", "127.0.0.1", "[::1]"]
 LOCK_SECONDS = 6
 """How long a statement waits for a lock on PostgreSQL or MySQL; then the work is tried again later."""
 
-CONNECT_SECONDS = 10
-"""How long a connection to MySQL may take: its own client would wait for minutes."""
+CONNECT_SECONDS = 5
+"""How long connecting to a database server may take: by themselves the drivers wait for minutes."""
 
 
 BADGES_CONFIG_DEFAULTS: dict[str, Any] = {
@@ -73,8 +73,8 @@ def _database(environment: Environment) -> dict[str, Any]:
     SQLite gets a write-ahead log and immediate transactions: with anything less, several processes that write fail
     with "database is locked" whatever the timeout.  PostgreSQL and MySQL give up waiting for a lock well before a task has
     to end: a worker that ends while it waits leaves a connection behind that goes on waiting, and the next one another,
-    until there are none left.  MySQL is also told to refuse what does not fit, and not to shorten it.  The URL's own
-    options come first.
+    until there are none left.  A server that does not answer is away after `CONNECT_SECONDS`.  MySQL is also told to refuse
+    what does not fit, and not to shorten it.  The URL's own options come first.
     """
     url = environment.url(
         "DATABASE_URL",
@@ -93,7 +93,11 @@ def _database(environment: Environment) -> dict[str, Any]:
             **database.get("OPTIONS", {}),
         }
     if database["ENGINE"] == "django.db.backends.postgresql":
-        database["OPTIONS"] = {"options": f"-c lock_timeout={LOCK_SECONDS}s", **database.get("OPTIONS", {})}
+        database["OPTIONS"] = {
+            "options": f"-c lock_timeout={LOCK_SECONDS}s",
+            "connect_timeout": CONNECT_SECONDS,
+            **database.get("OPTIONS", {}),
+        }
     if database["ENGINE"] == "django.db.backends.mysql":
         database["ENGINE"] = "pipeline.mysql"
         database["OPTIONS"] = _mysql_options(database.get("OPTIONS", {}))
@@ -287,12 +291,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Before whoever looks at the name in the Host header.
+    "pipeline.web.probes.ProbesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
     {

@@ -1,15 +1,17 @@
 """What a task's log lines are about: its own row, and the event that led there.
 
-The id of the event travels in a header of the messages, from stage to stage, so that one search finds its whole way.  Only
-what housekeeping nudges, which starts from rows, tells no event.  Importing connects.
+The id of the event travels in a header of the messages, from stage to stage, so that one search finds its whole way.  Where a
+message was made from rows, as housekeeping's are, or is about several, the rows tell it.  Importing connects.
 """
 
 import logging
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from celery import Task
 from celery.signals import before_task_publish, task_postrun, task_prerun
+from django.db import DatabaseError, InterfaceError
 
 from pipeline import logs
 
@@ -46,10 +48,24 @@ def begin(task_id: str, task: Task, args: Sequence[Any], **_: Any) -> None:
     if kind is None or not args:
         return
     rows = args[0] if isinstance(args[0], list) else [args[0]]
+    events = [] if "event" in here else _causes(kind, rows)
     if len(rows) == 1:
-        logs.set_subject({**here, kind: str(rows[0])})
+        cause = {"event": str(events[0])} if events else {}
+        logs.set_subject({**here, **cause, kind: str(rows[0])})
     else:
         logs.name(logger, "Begins with", kind, rows)
+        logs.name(logger, "Which follow from", "event", events)
+
+
+def _causes(kind: str, rows: Sequence[int]) -> list[uuid.UUID]:
+    """The events that led to these rows; none while the database can't be asked, which is no reason not to begin."""
+    from pipeline.ledgers import causes
+
+    ask = {"badge": causes.of_badges, "signal": causes.of_signals}.get(kind)
+    try:
+        return list(dict.fromkeys(ask(rows).values())) if ask else []
+    except (DatabaseError, InterfaceError):
+        return []
 
 
 def end(**_: Any) -> None:

@@ -1,10 +1,8 @@
-"""Paths of the web process."""
+"""Paths of the web process, but for those of `ProbesMiddleware`."""
 
 from django.contrib import admin
 from django.urls import path
 
-from pipeline.web.metrics import metrics
-from pipeline.web.probes import healthz, readyz
 from pipeline.web.status import status_page
 from pipeline.web.webhooks import receive_webhook
 
@@ -16,7 +14,4 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("badges/credly/webhook/", receive_webhook, name="webhook"),
     path("badges/credly/webhook/<path:secret>/", receive_webhook, name="webhook"),
-    path("healthz", healthz),
-    path("readyz", readyz),
-    path("metrics", metrics),
 ]

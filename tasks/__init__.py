@@ -1,1 +1,4 @@
-"""Celery tasks: one file per stage; and beat.  A task holds its stage's policy, calls its function and hands the ids on."""
+"""Celery tasks: one file per stage; beat; and what is common to all.
+
+A task holds its stage's policy, calls its function and hands the ids on.
+"""

@@ -1,8 +1,14 @@
 """Measuring inside a process, before anything is shared."""
 
+import os
+import subprocess
+import sys
+from typing import Any
+
 import pytest
 
 from pipeline import measures
+from pipeline.embedded.system import PROJECT
 from pipeline.measures import Count, Times
 from tests.system.conditions import eventually
 
@@ -49,3 +55,42 @@ def test_whatever_happens_to_redis_measuring_fails_nobody(settings, caplog):
     COUNT.add(1, "quick")
     measures.share()
     assert caplog.records == []
+
+
+def test_a_process_that_ends_adds_what_it_still_keeps(settings: Any):
+    command = "import django; django.setup()\nfrom pipeline import measures\nmeasures.BUS_MESSAGES.add(3)"
+    environment = {
+        **os.environ,
+        "DEBUG": "true",
+        "DJANGO_SETTINGS_MODULE": "pipeline.settings",
+        "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
+    }
+    subprocess.run([sys.executable, "-c", command], cwd=PROJECT, env=environment, check=True)
+    assert shared(measures.BUS_MESSAGES.name) == {("",): 3}
+
+
+def test_where_no_further_thread_is_to_be_had_measuring_fails_nobody_and_nothing_is_lost(monkeypatch):
+    def refuse(_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr("threading.Thread.start", refuse)
+        COUNT.add(1, "quick")
+    COUNT.add(1, "quick")
+    eventually(lambda: shared(COUNT.name) == {("quick", ""): 2})
+
+
+def test_a_batch_that_fails_is_measured_and_no_sign_that_the_stage_gets_on():
+    with pytest.raises(ZeroDivisionError), measures.batch("consume"):
+        raise ZeroDivisionError
+    measures.share()
+    assert {labels[:2] for labels in shared(measures.STAGE_SECONDS.name)} == {("consume", "failure")}
+    assert shared(measures.STAGE_LAST_RUN.name) == {}
+    with measures.batch("consume"):
+        pass
+    measures.share()
+    assert {labels[:2] for labels in shared(measures.STAGE_SECONDS.name)} == {
+        ("consume", "failure"),
+        ("consume", "success"),
+    }
+    assert ("consume", "") in shared(measures.STAGE_LAST_RUN.name)

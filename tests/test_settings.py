@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -178,6 +179,22 @@ def test_a_lock_of_postgresql_is_not_waited_for_until_the_task_is_ended(read):
 def test_options_of_a_postgresql_url_come_first(read):
     url = "postgres://u:p@h:5/name?options=-c%20lock_timeout%3D0"
     assert read("settings.DATABASES['default']['OPTIONS']['options']", DATABASE_URL=url) == "-c lock_timeout=0"
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds"), [("postgres://u:p@h:5/name", 5), ("postgres://u:p@h:5/name?connect_timeout=9", 9)]
+)
+def test_a_database_server_that_does_not_answer_is_away_within_seconds_unless_the_url_says_otherwise(
+    read, url, seconds
+):
+    assert int(read("settings.DATABASES['default']['OPTIONS']['connect_timeout']", DATABASE_URL=url)) == seconds
+
+
+def test_a_command_ends_where_the_database_server_takes_connections_and_is_mute(run):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"postgres://u:p@127.0.0.1:{mute.getsockname()[1]}/name"
+        ran = run(*MANAGE, "pipeline_status", DATABASE_URL=url)
+    assert (ran.returncode, "The database refuses" in ran.stderr) == (1, True)
 
 
 def test_the_folder_of_an_sqlite_file_is_made_also_one_with_a_space(read, tmp_path):

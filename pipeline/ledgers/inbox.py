@@ -2,14 +2,17 @@
 
 import logging
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from pipeline import measures
 from pipeline.bus import catalogue
 from pipeline.bus.codec import DecodedMessage, UndecodableMessage
 from pipeline.ledgers import bulk, retirement
@@ -25,6 +28,9 @@ EVALUATED_WITHIN = timedelta(seconds=30)
 claim on one, and as a task may run."""
 
 LONGEST_WAIT = timedelta(hours=1)
+
+OTHER_TYPE = "other"
+"""Counts as the type of events that openedx-events does not know: whoever writes to the bus can invent any number of them."""
 
 Message = DecodedMessage | UndecodableMessage
 
@@ -76,13 +82,27 @@ def _insert(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
     received_at = timezone.now()
     with transaction.atomic():
         if _insert_unknown(messages, topic, received_at) == len(messages):
-            return [message.id for message in messages if _initial_status(message) == EventStatus.RECEIVED]
+            return _to_evaluate((message.id, message.type, _initial_status(message)) for message in messages)
         stored = Event.objects.in_bulk([message.id for message in messages])
         if any(message.id not in stored for message in messages):
             raise IntegrityError("the database left out a row")
         _note_other_payloads(messages, stored, topic)
-    new = (row.id for row in stored.values() if (row.status, row.received_at) == (EventStatus.RECEIVED, received_at))
-    return list(new)
+    new = (row for row in stored.values() if row.received_at == received_at)
+    return _to_evaluate((row.id, row.type, EventStatus(row.status)) for row in new)
+
+
+def _to_evaluate(new: Iterable[tuple[uuid.UUID, str, EventStatus]]) -> list[uuid.UUID]:
+    """Those of the new events that wait; the others count as ended from the start."""
+    ids: list[uuid.UUID] = []
+    ended: Counter[tuple[str, EventStatus]] = Counter()
+    for event, event_type, status in new:
+        if status == EventStatus.RECEIVED:
+            ids.append(event)
+        else:
+            ended[event_type, status] += 1
+    for (event_type, status), number in ended.items():
+        _count(event_type, status, number)
+    return ids
 
 
 def _insert_unknown(messages: Sequence[Message], topic: str, received_at: datetime) -> int:
@@ -201,12 +221,8 @@ def take_up(event: uuid.UUID) -> bool:
     taken = free.filter(attempts__lt=MOST_TAKEN_UP)
     if taken.update(attempts=F("attempts") + 1, claimed_until=soon, due_at=soon):
         return True
-    given_up = free.filter(attempts__gte=MOST_TAKEN_UP).update(
-        status=EventStatus.FAILED,
-        due_at=None,
-        error=f"Taken up {MOST_TAKEN_UP} times and never finished: its worker died of it, or was killed, each time.",
-    )
-    if given_up:
+    reason = f"Taken up {MOST_TAKEN_UP} times and never finished: its worker died of it, or was killed, each time."
+    if _fail(free.filter(attempts__gte=MOST_TAKEN_UP), error=reason):
         logger.error("Event %s was taken up %s times and never finished; set aside as failed", event, MOST_TAKEN_UP)
     return False
 
@@ -226,19 +242,39 @@ def lock(ids: Collection[uuid.UUID]) -> list[Event]:
     return list(received.order_by("time", "pk").only(*Waiting._fields))
 
 
-def finish(ids: Collection[uuid.UUID], status: EventStatus) -> None:
+def finish(events: Collection[Waiting | Event], status: EventStatus) -> None:
     """These events are `processed` or `ignored`.  Events that ended otherwise are left alone.  May be repeated."""
-    if ids:
-        Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).update(
+    by_type: dict[str, list[uuid.UUID]] = {}
+    for event in events:
+        by_type.setdefault(event.type, []).append(event.id)
+    for event_type, ids in by_type.items():
+        ended = Event.objects.filter(pk__in=ids, status=EventStatus.RECEIVED).update(
             status=status, due_at=None, error="", traceback=""
         )
+        _count(event_type, status, ended)
+
+
+def _count(event_type: str, status: EventStatus, number: int) -> None:
+    """So many events have ended, once that is committed."""
+    known = event_type in catalogue.event_types()
+    if number:
+        transaction.on_commit(
+            partial(measures.EVENTS_ENDED.add, number, event_type if known else OTHER_TYPE, status.value)
+        )
+
+
+def _fail(event: QuerySet[Event], **fields: str) -> bool:
+    """The event, if it is still as this asks for it, is `failed`.  Says whether it was."""
+    event_type = event.values_list("type", flat=True).first()
+    if event_type is None or not event.update(status=EventStatus.FAILED, claimed_until=None, due_at=None, **fields):
+        return False
+    _count(event_type, EventStatus.FAILED, 1)
+    return True
 
 
 def refuse(event: uuid.UUID, reason: str) -> None:
     """This event is `failed` for a reason that trying again would not change.  May be repeated."""
-    Event.objects.filter(pk=event, status=EventStatus.RECEIVED).update(
-        status=EventStatus.FAILED, due_at=None, error=reason, traceback=""
-    )
+    _fail(Event.objects.filter(pk=event, status=EventStatus.RECEIVED), error=reason, traceback="")
 
 
 def stumble(event: uuid.UUID, error: Exception) -> None:
@@ -251,14 +287,12 @@ def stumble(event: uuid.UUID, error: Exception) -> None:
     if attempts is None:
         return
     name = type(error).__name__
+    failure = {"error": f"{name}: {error}", "traceback": own_frames(error)}
     given_up = attempts >= MOST_TAKEN_UP
-    received.update(
-        status=EventStatus.FAILED if given_up else EventStatus.RECEIVED,
-        claimed_until=None,
-        due_at=None if given_up else timezone.now() + EVALUATED_WITHIN * 2**attempts,
-        error=f"{name}: {error}",
-        traceback=own_frames(error),
-    )
+    if given_up:
+        _fail(received, **failure)
+    else:
+        received.update(claimed_until=None, due_at=timezone.now() + EVALUATED_WITHIN * 2**attempts, **failure)
     logger.error("Event %s: %s (%s)", event, name, "set aside as failed" if given_up else "to be tried again")
 
 
@@ -278,6 +312,16 @@ def due(limit: int) -> list[uuid.UUID]:
 def _rest(received_at: datetime, now: datetime) -> timedelta:
     """How long housekeeping leaves an event alone that waits: as long as it has waited, so a backlog is not nudged to death."""
     return min(max(now - received_at, EVALUATED_WITHIN), LONGEST_WAIT)
+
+
+def nudged_at(received_at: datetime, due_at: datetime, now: datetime) -> datetime:
+    """When an event that waits was last sent to evaluation, as far as its row tells; never before it was.
+
+    What was stored, put back or taken up is due soon after; what housekeeping sent, after its rest.
+    """
+    if due_at - EVALUATED_WITHIN <= now:
+        return due_at - EVALUATED_WITHIN
+    return max(received_at + (due_at - received_at) / 2, due_at - LONGEST_WAIT)
 
 
 def redrive(ids: Collection[uuid.UUID]) -> list[uuid.UUID]:

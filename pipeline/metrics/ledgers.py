@@ -4,16 +4,15 @@ Every process and host shares it, so whichever web process is asked, the answer 
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
-from pipeline.bus import catalogue
 from pipeline.configuration import gate, keys
-from pipeline.ledgers import gaps
+from pipeline.ledgers import gaps, inbox
 from pipeline.metrics.gauges import gauge, gauge_by
 from pipeline.models import (
     Badge,
@@ -28,13 +27,8 @@ from pipeline.models import (
     Webhook,
 )
 
-RECENT = timedelta(minutes=5)
-
 MANY_ATTEMPTS = 10
 """Half an hour of trying: the waits between attempts double up to ten minutes."""
-
-OTHER_TYPE = "other"
-"""Label of event types that openedx-events does not know: whoever writes to the bus can invent any number of them."""
 
 
 def gauges() -> Iterator[GaugeMetricFamily]:
@@ -44,15 +38,13 @@ def gauges() -> Iterator[GaugeMetricFamily]:
         django.db.DatabaseError, django.db.InterfaceError: the database does not answer.
     """
     now = timezone.now()
-    events = _unfinished_events()
     yield gauge_by(
         "state",
         "badges_events",
         "Events that wait for evaluation (received), or for a person (failed).",
-        {status: count for status, (count, _) in events.items()},
+        _unfinished_events(),
     )
-    yield _recent_events(now)
-    yield from _work(now, *events[EventStatus.RECEIVED])
+    yield from _work(now)
     yield _by_state("badges_badges", "Badges by what Credly holds of them.", Badge, "credly_state", CredlyState.values)
     yield _by_state(
         "badges_signals",
@@ -69,49 +61,34 @@ def gauges() -> Iterator[GaugeMetricFamily]:
     yield from _differences()
 
 
-def _unfinished_events() -> dict[str, tuple[int, datetime | None]]:
-    """Number and oldest time of those that are not done with; of those that are, there are too many to count."""
+def _unfinished_events() -> dict[str, int]:
+    """How many are not done with; of those that are, there are too many to count."""
     states = (EventStatus.RECEIVED, EventStatus.FAILED)
     rows = Event.objects.filter(status__in=states).values_list("status").order_by()
-    counted = {
-        status: (count, oldest) for status, count, oldest in rows.annotate(count=Count("*"), oldest=Min("received_at"))
-    }
-    return {status.value: counted.get(status, (0, None)) for status in states}
+    return dict.fromkeys((state.value for state in states), 0) | dict(rows.annotate(count=Count("*")))
 
 
-def _recent_events(now: datetime) -> GaugeMetricFamily:
-    """By what became of them: those of a type that nobody knows share one label."""
-    known = catalogue.event_types()
-    counts: dict[tuple[str, str], int] = {}
-    rows = Event.objects.filter(received_at__gte=now - RECENT).values_list("type", "status").order_by()
-    for event_type, status, count in rows.annotate(count=Count("*")):
-        label = (event_type if event_type in known else OTHER_TYPE, status)
-        counts[label] = counts.get(label, 0) + count
-    family = GaugeMetricFamily(
-        "badges_events_recent",
-        f"Events that came in the last {RECENT.seconds} seconds, by type and what became of them.",
-        labels=["type", "state"],
-    )
-    for labels, count in counts.items():
-        family.add_metric(list(labels), count)
-    return family
-
-
-def _work(now: datetime, events: int, oldest_event: datetime | None) -> Iterator[GaugeMetricFamily]:
+def _work(now: datetime) -> Iterator[GaugeMetricFamily]:
     """What waits for each stage.  What the gate in front of Credly holds back waits, but is not due."""
     rows = {
+        "evaluate": (Event.objects.all(), Q()),
         "issue": (Badge.objects.all(), Q(template__organization__call_again_at__gt=now)),
         "emit": (Signal.objects.all(), Q()),
         "webhook": (Webhook.objects.all(), Q(organization__call_again_at__gt=now)),
     }
-    waiting, due = {"evaluate": events}, {"evaluate": events}
-    oldest = {"evaluate": _age(oldest_event, now)}
+    waiting, due, oldest = {}, {}, {}
     for stage, (model, held_back) in rows.items():
         waiting[stage] = model.filter(due_at__isnull=False).count()
         due[stage], since = _due(model.filter(due_at__lte=now), held_back)
         oldest[stage] = _age(since, now)
     yield gauge_by("stage", "badges_waiting", "Rows that a stage has still to do.", waiting)
-    yield gauge_by("stage", "badges_due", "Of those, the ones whose time has come.", due)
+    yield gauge_by(
+        "stage",
+        "badges_due",
+        f"Of those, the ones whose time has come; an event's has {inbox.EVALUATED_WITHIN.seconds} s after it was stored, and "
+        "each time that housekeeping sent it to evaluation as long again as it had waited.",
+        due,
+    )
     yield gauge_by("stage", "badges_oldest_due_seconds", "How long the first of those has been due.", oldest)
 
 

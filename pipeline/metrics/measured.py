@@ -27,7 +27,7 @@ def families() -> Iterator[Metric]:
             continue
         family = CounterMetricFamily if isinstance(measure, Count) else GaugeMetricFamily
         metric = family(measure.name, measure.meaning, labels=measure.labels)
-        for values, parts in _with_these(measure.labels, rows):
+        for values, parts in _with_these(measure.labels, ("",), rows):
             metric.add_metric(values, parts[""])
         yield metric
 
@@ -35,12 +35,18 @@ def families() -> Iterator[Metric]:
 def _histogram(measure: Times, rows: dict[tuple[str, ...], Parts]) -> HistogramMetricFamily:
     """Redis has each bucket by itself; Prometheus wants each to hold the smaller ones too."""
     metric = HistogramMetricFamily(measure.name, measure.meaning, labels=measure.labels)
-    for values, parts in _with_these(measure.labels, rows):
+    for values, parts in _with_these(measure.labels, measure.parts, rows):
         counts = accumulate(parts.get(bucket, 0.0) for bucket in measure.parts)
         metric.add_metric(values, list(zip(measure.parts, counts, strict=True)), parts.get(SUM, 0.0))
     return metric
 
 
-def _with_these(names: tuple[str, ...], rows: dict[tuple[str, ...], Parts]) -> Iterator[tuple[tuple[str, ...], Parts]]:
-    """What a process of another version measured under the same name with other labels can't be told."""
-    return ((values, parts) for values, parts in rows.items() if len(values) == len(names))
+def _with_these(
+    names: tuple[str, ...], parts: tuple[str, ...], rows: dict[tuple[str, ...], Parts]
+) -> Iterator[tuple[tuple[str, ...], Parts]]:
+    """What a process of another version measured under the same name, with other labels or as another kind, can't be told."""
+    return (
+        (values, found)
+        for values, found in rows.items()
+        if len(values) == len(names) and not found.keys().isdisjoint(parts)
+    )

@@ -121,19 +121,23 @@ def _expect(signs: Signs, stage: str, rows: QuerySet[Badge] | QuerySet[Signal] |
 
 
 def _expect_evaluation(signs: Signs) -> None:
-    """An event that nobody took up is nudged again when it has waited twice as long.
+    """An event that nobody took up is sent again each time that it has waited twice as long, or an hour longer.
 
-    So in the second half of its time, but for the last seconds, something ran; at the latest in the last hour.
+    So in the second half of its time, but for the last seconds, something ran; at the latest in the last hour.  Where the row
+    tells of a later time than that, as it does of one that was put back, something ran since then.
     """
     untouched = Event.objects.filter(status=EventStatus.RECEIVED, attempts=0, received_at__lt=signs.latest)
-    oldest = untouched.order_by("received_at").values_list("received_at", flat=True).first()
-    if oldest is None:
+    oldest = untouched.order_by("received_at").only("received_at", "due_at").first()
+    if oldest is None or oldest.due_at is None:
         return
-    waits = timezone.now() - oldest
-    nudged_within = min(waits / 2, inbox.LONGEST_WAIT) + inbox.EVALUATED_WITHIN
-    if signs.silence("evaluate", "persist") > max(signs.patience, nudged_within.total_seconds()):
+    now = timezone.now()
+    sent_within = (min((now - oldest.received_at) / 2, inbox.LONGEST_WAIT) + inbox.EVALUATED_WITHIN).total_seconds()
+    last_sent = (now - inbox.nudged_at(oldest.received_at, oldest.due_at, now)).total_seconds()
+    if last_sent > signs.patience:
+        sent_within = min(sent_within, last_sent)
+    if signs.silence("evaluate", "persist") > max(signs.patience, sent_within):
         told = signs.how_long("evaluate", "persist")
-        raise Unhealthy(f"An event waits for {waits.total_seconds():.0f} s, and none was evaluated {told}.")
+        raise Unhealthy(f"An event was sent to evaluation within {sent_within:.0f} s, and none was evaluated {told}.")
 
 
 PROOFS: Mapping[str, Callable[[Signs], str]] = {

@@ -150,7 +150,13 @@ PROCESSES = Group(
     "Read from the environment alone, by the Procfile and by what it starts.",
     {
         "BADGES_CFG": Meaning("path of the settings file", "none"),
+        "EVENT_BUS_CONSUMER_GROUP": Meaning(
+            "the group in which consumers share the events; never that of another application, which would miss what "
+            "we read"
+        ),
+        "PGSSLMODE": Meaning("PostgreSQL's own: its `sslmode` where `DATABASE_URL` has none", "none"),
         "PORT": Meaning("where `web` listens"),
+        "WEB_ADDRESS": Meaning("the address it listens at; the systemd units say `127.0.0.1`"),
         "WEB_CONCURRENCY": Meaning("processes of `web`, four threads each"),
         "WORKER_CONCURRENCY": Meaning("child processes of `worker`"),
         "CREDLY_CONCURRENCY": Meaning("threads of `credly`, so calls to Credly at once"),
@@ -158,6 +164,7 @@ PROCESSES = Group(
         "PS": Meaning("name of this process, set by other supervisors", "none"),
         "HONCHO_PROCESS_NAME": Meaning("name of this consumer, set by honcho", "none"),
         "FLOWER_PORT": Meaning("where `flower` listens", "5555"),
+        "FLOWER_ADDRESS": Meaning("the address it listens at; the systemd units say `127.0.0.1`", "all"),
         "FLOWER_BASIC_AUTH": Meaning(
             "`user:password`; Flower does not start without it or `FLOWER_AUTH_PROVIDER`", "none"
         ),

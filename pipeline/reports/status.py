@@ -125,22 +125,18 @@ def _expiring(key: keys.Expiring) -> dict[str, Any]:
 
 
 def _oldest_waiting() -> dict[str, Any] | None:
-    """What has waited longest, and for how many seconds; None when nothing waits."""
-    oldest = {
-        "event": Event.objects.filter(status=EventStatus.RECEIVED).aggregate(at=Min("received_at"))["at"],
-        "badge": Badge.objects.filter(due_at__isnull=False).aggregate(at=Min("created_at"))["at"],
-        "signal": Signal.objects.filter(state=SignalState.PENDING).aggregate(at=Min("created_at"))["at"],
-        "webhook": Webhook.objects.filter(due_at__isnull=False).aggregate(at=Min("received_at"))["at"],
-    }
-    waiting = {kind: since for kind, since in oldest.items() if since is not None}
-    if not waiting:
+    """What has been due longest, since when, and for how many seconds; None when nothing waits.
+
+    While nothing is due it is what comes first, and the seconds are none.
+    """
+    rows = {"event": Event, "badge": Badge, "signal": Signal, "webhook": Webhook}
+    times = {kind: model._default_manager.aggregate(at=Min("due_at"))["at"] for kind, model in rows.items()}
+    due = {kind: at for kind, at in times.items() if at is not None}
+    if not due:
         return None
-    kind = min(waiting, key=lambda name: waiting[name])
-    return {
-        "kind": kind,
-        "since": _text(waiting[kind]),
-        "seconds": int((timezone.now() - waiting[kind]).total_seconds()),
-    }
+    kind = min(due, key=lambda name: due[name])
+    seconds = (timezone.now() - due[kind]).total_seconds()
+    return {"kind": kind, "since": _text(due[kind]), "seconds": max(int(seconds), 0)}
 
 
 def _text(time: datetime | None) -> str:

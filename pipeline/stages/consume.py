@@ -175,7 +175,8 @@ class InboxConsumer(EventBusConsumer):
         repeated, and is after a crash between any two of these: known messages fall away.
         """
         if entries:
-            self._store(entries, reader.stream)
+            with measures.batch("consume"):
+                self._store(entries, reader.stream)
             reader.acknowledge([entry_id for entry_id, _ in entries])
 
     def _store(self, entries: list[Entry], stream: str) -> None:
@@ -184,7 +185,6 @@ class InboxConsumer(EventBusConsumer):
         new = inbox.store(messages, self.topic)
         nudges.evaluate(new)
         logs.name(logger, "Took", "event", [message.id for message in messages])
-        measures.stage_ended("consume", "success", time.monotonic() - started)
         measures.BUS_MESSAGES.add(len(messages))
         logger.info(
             "Consumer %s took %s messages, %s of them new, in %.0f ms",

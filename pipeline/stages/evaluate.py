@@ -52,23 +52,23 @@ def evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 def _evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
     configuration = ruleset.current()
     subscribed = catalogue.badge_event_types()
-    matching: list[uuid.UUID] = []
-    ignored: list[uuid.UUID] = []
+    matching: list[inbox.Waiting] = []
+    ignored: list[inbox.Waiting] = []
     for event in inbox.waiting(events):
         try:
             event_type = learner_event_type(event)
             if event_type.name in subscribed:
                 check(event, event_type)
                 matches = configuration.ruleset.match(event.type, event.payload)
-                (matching if matches else ignored).append(event.id)
+                (matching if matches else ignored).append(event)
             else:
-                ignored.append(event.id)
+                ignored.append(event)
         except Refused as refusal:
             inbox.refuse(event.id, str(refusal))
         except Exception as error:  # noqa: BLE001 - one bad event must not hold back its neighbours
             inbox.stumble(event.id, error)
     inbox.finish(ignored, EventStatus.IGNORED)
-    return matching
+    return [event.id for event in matching]
 
 
 def learner_event_type(event: Event | inbox.Waiting) -> catalogue.EventType:

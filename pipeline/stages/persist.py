@@ -71,9 +71,9 @@ def _persist(ids: Sequence[uuid.UUID]) -> list[int]:
     changed: dict[int, None] = {}
     for each in _one_of_each_learner(matched):
         changed |= dict.fromkeys(_take_part(each, configuration))
-    processed = [each.event.id for each in matched]
+    processed = [each.event for each in matched]
     inbox.finish(processed, EventStatus.PROCESSED)
-    inbox.finish({event.id for event in events}.difference(processed), EventStatus.IGNORED)
+    inbox.finish(set(events).difference(processed), EventStatus.IGNORED)
     return list(changed)
 
 

@@ -1,6 +1,7 @@
 """Taking over badges with what Credly holds of them.  Nothing is told to the event bus: the peer did, when it awarded."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -8,11 +9,12 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from pipeline import rules
+from pipeline.ledgers import bulk
 from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, Standing
 from pipeline.switching import cases as known
 from pipeline.switching.cases import BADGE, PROGRESS, Case
 from pipeline.switching.holdings import HELD, Holding, holding
-from pipeline.switching.progress import Fulfilled, key_of
+from pipeline.switching.progress import Decided, Decisions, key_of
 from pipeline.switching.report import Report, Section, Written
 from pipeline.switching.templates import Configuration
 
@@ -28,24 +30,27 @@ UNISSUED = (CredlyState.NONE, CredlyState.ISSUING, CredlyState.FAILED)
 def take_over(
     cases: Sequence[Case],
     learners: Mapping[int, Learner],
-    fulfilled: Fulfilled,
+    decisions: Decisions,
     configuration: Configuration,
     report: Report,
 ) -> None:
-    """Write the badges that are missing.  May be repeated.
+    """Write the badges that are missing, and bring those up to date that nothing but an earlier run has touched.
 
-    One that events opened here while the peer went on issuing gets the peer's id at Credly.  What else is here stays.
+    One that events opened here while the peer went on issuing gets the peer's id at Credly.  What else is here stays.  May
+    be repeated.
 
     1. Find what is here.
-    2. Write what is missing, with its history.
+    2. Write what the peer has changed since an earlier run, and what is missing, with its history.
     3. Say what differs, and where a badge and the rules here disagree.
     """
     here = _newest(learners, configuration)
+    untouched = _untouched(here.values())
     owners = _owners([case.badge for case in cases if case.badge])
     missing: list[Badge] = []
     for case in cases:
         number, template = key_of(case, configuration)
         mine = here.get((number, template))
+        decided = decisions[number, template]
         if case.badge is not None:
             target = holding(case.badge)
             owner = next((owners[name] for name in case.badge.names if name in owners), None)
@@ -55,9 +60,11 @@ def take_over(
             elif mine is None:
                 missing.append(_badge(case.badge, learners[number], template, target))
                 _say(case.badge, target, report)
+            elif mine.pk in untouched and _follows(mine, target, decided):
+                _renew(mine, case.badge, target, report)
             else:
                 _compare(mine, case.badge, target, report, is_known=owner is not None)
-        _weigh(case, mine, fulfilled.get((number, template), set()), configuration, report)
+        _weigh(case, mine, decided.fulfilled, configuration, report)
     _write(missing)
     report.written[Written.BADGES] += len(missing)
 
@@ -65,6 +72,15 @@ def take_over(
 def _newest(learners: Mapping[int, Learner], configuration: Configuration) -> dict[tuple[int, int], Badge]:
     rows = Badge.objects.filter(learner__in=learners.values(), template__in=configuration.templates.values())
     return {(row.learner.lms_user_id, row.template_id): row for row in rows.select_related("learner").order_by("cycle")}
+
+
+def _untouched(badges: Collection[Badge]) -> set[int]:
+    """The ids of those that nothing but a take-over has ever touched: no event, no person and no answer of Credly's."""
+    kinds: defaultdict[int, set[str]] = defaultdict(set)
+    history = BadgeHistory.objects.filter(badge__in=badges).order_by()
+    for badge, what in history.values_list("badge", "what").distinct():
+        kinds[badge].add(what)
+    return {badge.pk for badge in badges if kinds[badge.pk] == {TAKEN_OVER} and not (badge.claim or badge.taken_up)}
 
 
 def _owners(badges: Sequence[known.Badge]) -> dict[uuid.UUID, tuple[int, int]]:
@@ -103,10 +119,33 @@ def _say(badge: known.Badge, target: Holding, report: Report) -> None:
 
 
 def _write(missing: Sequence[Badge]) -> None:
-    rows = Badge.objects.bulk_create(missing)
+    rows = bulk.create(missing)
     # Created when the peer did: that is what "awarded at" means where no event of ours awarded it.
     Badge.objects.filter(pk__in=[row.pk for row in rows]).update(created_at=F("earned_at"))
     BadgeHistory.objects.bulk_create([_history(row) for row in rows])
+
+
+def _follows(mine: Badge, target: Holding, decided: Decided) -> bool:
+    """Whether a badge of an earlier run may become what the peer's is now: not against what an event has decided since."""
+    return mine.standing == target.standing or not decided.by_events
+
+
+def _renew(mine: Badge, badge: known.Badge, target: Holding, report: Report) -> None:
+    """Make a badge that nothing but an earlier run has touched what the peer's is now."""
+    changes = {"uuid": badge.uuid, **_columns(target)}
+    if all(getattr(mine, column) == value for column, value in changes.items()):
+        return
+    earned_at = min(badge.created, timezone.now())
+    due_at = timezone.now() if target.is_due else None
+    unclaimed = Badge.objects.filter(pk=mine.pk, claim=None, taken_up=0, credly_state=mine.credly_state)
+    if unclaimed.update(**changes, earned_at=earned_at, created_at=earned_at, due_at=due_at, attempts=0, error=""):
+        if mine.standing != target.standing:
+            reason = f"{target.standing} at the peer since an earlier import, and so here, too."
+            report.say(Section.NOTED, BADGE, badge.pk, reason)
+        mine.refresh_from_db()
+        _history(mine).save()
+        report.written[Written.RENEWED_BADGES] += 1
+        _say(badge, target, report)
 
 
 def _history(row: Badge) -> BadgeHistory:
@@ -158,7 +197,7 @@ def _adopt(mine: Badge, badge: known.Badge, target: Holding, report: Report) -> 
     )
     if adopted:
         mine.refresh_from_db()
-        BadgeHistory.objects.bulk_create([_history(mine)])
+        _history(mine).save()
         report.written[Written.ADOPTED] += 1
         _say(badge, target, report)
     return bool(adopted)

@@ -1,15 +1,22 @@
 """What the peer knows, put together by learner and template: progress that is there twice is one, badges are whole."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from uuid import UUID
+from datetime import UTC, datetime
+from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pipeline.switching.peer import AWARDED, Peer
+from pipeline.switching.comparison import TEMPLATE
+from pipeline.switching.peer import AWARDED, UNKNOWN, Peer
 from pipeline.switching.people import People, Person, Stranger
 from pipeline.switching.report import Report, Section
-from pipeline.switching.templates import TEMPLATE, Configuration
+from pipeline.switching.templates import Configuration
 
 PROGRESS, FULFILLMENT, BADGE = "badges.badgeprogress", "badges.fulfillment", "badges.credlybadge"
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of what the peer gives none: older than any event."""
+
+NO_EVENT = uuid5(NAMESPACE_URL, "https://github.com/openedx/credentials")
+"""Stands where an event is named that decided something: the peer did, and tells no event."""
 
 UNPROTECTED = "Else, when the learner earns it here, only Credly's own refusal of duplicates prevents a second badge."
 
@@ -122,6 +129,8 @@ def _badges(source: Peer, people: People, configuration: Configuration, cases: C
             report.say(Section.LEFT_OUT, BADGE, badge.pk, _of_left_out(template))
         elif isinstance(person := people.find(username), Stranger):
             report.say(Section.LEFT_OUT, BADGE, badge.pk, person.reason, f"{person.advice} {UNPROTECTED}")
+        elif badge.status == UNKNOWN:
+            report.say(Section.LEFT_OUT, BADGE, badge.pk, "It is neither awarded nor revoked at the peer.", UNPROTECTED)
         elif known is not None:
             report.say(Section.LEFT_OUT, BADGE, badge.pk, f"At Credly it is the same as {BADGE} {known}.")
         elif (case := _case(cases, person, template)).badge is not None:

@@ -11,9 +11,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 
-from pipeline.switching.dump import TOLD_EVERY, Told
+from pipeline.switching.dump import ADVANCE_EVERY, Advance
 from pipeline.switching.peer import Peer, PeerError
-from pipeline.switching.tables import OTHER_PROVIDER, TABLES, Table, add_other, check
+from pipeline.switching.tables import ACCREDIBLE, TABLES, Table, add_other, check
 
 SNAPSHOT = {
     # One look at all tables, whatever the peer writes meanwhile.  The connection is closed at the end, never committed.
@@ -25,19 +25,19 @@ SCHEMES = ("postgres", "postgresql", "mysql", "sqlite")
 NAME = "the peer's database"
 
 
-def read_database(url: str, told: Told) -> Peer:
+def read_database(url: str, advance: Advance) -> Peer:
     """Read the tables of a peer.  Changes nothing there.
 
     Args:
         url: as `DATABASE_URL`; it may hold a password and is never shown.
-        told: told after every `TOLD_EVERY` rows.
+        advance: called after every `ADVANCE_EVERY` rows.
 
     Raises:
         PeerError: it can't be used, is no peer's, or refuses.
     """
     connection = _connection(url)
     try:
-        found = _read(connection, told)
+        found = _read(connection, advance)
     except DatabaseError as error:
         raise PeerError(f"{NAME} refuses: {' '.join(str(error).split())}") from error
     finally:
@@ -63,7 +63,7 @@ def _connection(url: str) -> BaseDatabaseWrapper:
     return connection
 
 
-def _read(connection: BaseDatabaseWrapper, told: Told) -> Peer:
+def _read(connection: BaseDatabaseWrapper, advance: Advance) -> Peer:
     found = Peer()
     with connection.cursor() as cursor:
         for statement in SNAPSHOT[connection.vendor]:
@@ -74,9 +74,9 @@ def _read(connection: BaseDatabaseWrapper, told: Told) -> Peer:
                 raise PeerError(f"{NAME} has no table {table.in_database}: is it that of openedx/credentials?")
             for done, (pk, fields) in enumerate(_rows(connection, table)):
                 table.add(found, pk, fields, NAME)
-                if done % TOLD_EVERY == 0:
-                    told(f"Reading {table.in_database}", done, None)
-        for label, key in OTHER_PROVIDER.items():
+                if done % ADVANCE_EVERY == 0:
+                    advance(f"Reading {table.in_database}", done, None)
+        for label, key in ACCREDIBLE.items():
             name = label.replace(".", "_")
             if name in there:
                 for (pk,) in _select(connection, name, [key]):
@@ -108,5 +108,5 @@ def _select(
     statement = f"SELECT {quoted} FROM {connection.ops.quote_name(table)}"  # noqa: S608 - names of our own
     with connection.cursor() as cursor:
         cursor.execute(f"{statement} WHERE {where}" if where else statement)
-        while rows := cursor.fetchmany(TOLD_EVERY):
+        while rows := cursor.fetchmany(ADVANCE_EVERY):
             yield from rows

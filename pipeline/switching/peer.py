@@ -6,13 +6,14 @@ The tables are those of the badges app of openedx/credentials (commit b6dcad5c),
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 AWARDED, REVOKED = "awarded", "revoked"
 """The statuses of a credential.  The second is also the state of a badge that was revoked at Credly."""
 
-CREDLY = "credly"
-"""The origin of the templates that can be taken over."""
+UNKNOWN = "unknown"
+"""Stands for a word of the peer's that means nothing here: an operator, a group, a state, a status."""
 
 
 class PeerError(Exception):
@@ -54,13 +55,18 @@ class CredlyTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A requirement; `blend` is its group, empty for none."""
+    """A requirement; `blend` is its group: a letter, empty for none, or `UNKNOWN`."""
 
     pk: int
     template: int
     event_type: str
     description: str
     blend: str
+
+    @property
+    def group(self) -> str:
+        """The group that it gets here."""
+        return "" if self.blend == UNKNOWN else self.blend
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,18 @@ class Penalty:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A data rule of the requirement or penalty `owner`."""
+    """A data rule of the requirement or penalty `owner`; its operator may be `UNKNOWN`."""
 
     pk: int
     owner: int
     data_path: str
     operator: str
     value: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its operator has a meaning here."""
+        return self.operator != UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +173,14 @@ class Peer:
     credly_badges: dict[int, CredlyBadge] = field(default_factory=dict)
     others: list[tuple[str, int]] = field(default_factory=list)
 
+    def forget_unneeded(self) -> None:
+        """Drop credentials that are no badge, and users without progress and badges: on a large site most of all rows."""
+        for pk in self.credentials.keys() - self.credly_badges.keys():
+            del self.credentials[pk]
+        named = {row.username for rows in (self.progress, self.credentials) for row in rows.values()}
+        for pk in [pk for pk, user in self.users.items() if user.username not in named]:
+            del self.users[pk]
+
     def requirements_of(self, template: int) -> list[Requirement]:
         """The requirements of a template, by key."""
         return sorted((row for row in self.requirements.values() if row.template == template), key=_pk)
@@ -177,6 +196,19 @@ class Peer:
     def rules_of_penalty(self, penalty: Penalty) -> list[Rule]:
         """The rules of a penalty, by key."""
         return sorted((row for row in self.penalty_rules.values() if row.owner == penalty.pk), key=_pk)
+
+    def doubles(self) -> Iterator[tuple[str, int, int]]:
+        """What has a UUID that another row has: label, key, and key of the first such row."""
+        tables: tuple[tuple[str, dict[int, Any]], ...] = (
+            ("badges.credlyorganization", self.organizations),
+            ("badges.badgetemplate", self.templates),
+            ("credentials.usercredential", self.credentials),
+        )
+        for label, rows in tables:
+            first: dict[UUID, int] = {}
+            for pk, row in rows.items():
+                if first.setdefault(row.uuid, pk) != pk:
+                    yield label, pk, first[row.uuid]
 
     def broken_links(self) -> Iterator[tuple[str, int, str, int]]:
         """What names a row that is not there, as only half a copy can: label, key, and label and key of the missing row.

@@ -41,20 +41,29 @@ class People:
     def __init__(self, peer: Peer, lms_ids: Mapping[str, int]) -> None:
         self._users = {user.username: user for user in peer.users.values()}
         self._lms_ids = lms_ids
-        self._named = {row.username for row in peer.progress.values()}
-        self._named |= {peer.credentials[pk].username for pk in peer.credly_badges}
-        self._known_here = _known_here([name for name in self._named if self._told(name) is None])
+        named = {row.username for rows in (peer.progress, peer.credentials) for row in rows.values()}
+        self._known_here = _known_here([name for name in named if self._number(name) is None])
+        self._persons: dict[int, Person] = {}
+        self.strangers: set[str] = set()
+        """Usernames that were asked for and not found."""
 
     def find(self, username: str) -> Person | Stranger:
         """The learner, or why nobody can be found."""
+        found = self._find(username)
+        if isinstance(found, Stranger):
+            self.strangers.add(username)
+        return found
+
+    def _find(self, username: str) -> Person | Stranger:
         user = self._users.get(username)
         listed = self._lms_ids.get(username)
         if user and user.lms_user_id is not None and listed is not None and listed != user.lms_user_id:
             reason = f"Its user, core.user {user.pk}, has another LMS user id than --lms-ids says."
             return Stranger(reason, "Find out which is right.")
-        number = self._told(username) or self._known_here.get(username)
+        number = self._number(username) or self._known_here.get(username)
         if number is not None:
-            return Person(number, username, user)
+            # Of two accounts with one LMS user id the first is the learner, however often it is asked for.
+            return self._persons.setdefault(number, Person(number, username, user))
         if user is None:
             return Stranger("Its username is that of no core.user.", GIVE_IDS)
         return Stranger(f"Its user, core.user {user.pk}, has no LMS user id.", GIVE_IDS)
@@ -62,13 +71,13 @@ class People:
     def note_doubles(self, report: Report) -> None:
         """Say which accounts of learners have the same LMS user id."""
         first: dict[int, int] = {}
-        users = [user for name, user in self._users.items() if name in self._named]
-        for user in sorted(users, key=lambda user: user.pk):
+        for user in sorted(self._users.values(), key=lambda user: user.pk):
             if user.lms_user_id is not None and first.setdefault(user.lms_user_id, user.pk) != user.pk:
                 reason = f"It has the LMS user id of core.user {first[user.lms_user_id]}: both count as one learner."
                 report.say(Section.NOTED, "core.user", user.pk, reason)
 
-    def _told(self, username: str) -> int | None:
+    def _number(self, username: str) -> int | None:
+        """By the peer's account, else by the LMS's list."""
         user = self._users.get(username)
         return (user.lms_user_id if user else None) or self._lms_ids.get(username)
 
@@ -113,7 +122,7 @@ def _lms_ids(rows: "csv.DictReader[str]", file: str) -> dict[str, int]:
         raise PeerError(f"{file}:1: must name the columns id and username")
     found: dict[str, int] = {}
     for row in rows:
-        username, number = row["username"], _number(row["id"])
+        username, number = row["username"], _parsed(row["id"])
         if not username or number is None:
             raise PeerError(f"{file}:{rows.line_num}: must have a username and a whole number as id")
         if found.setdefault(username, number) != number:
@@ -121,7 +130,7 @@ def _lms_ids(rows: "csv.DictReader[str]", file: str) -> dict[str, int]:
     return found
 
 
-def _number(text: str | None) -> int | None:
+def _parsed(text: str | None) -> int | None:
     try:
         return key(int(text)) if text and text.isascii() and text.isdecimal() else None
     except ValueError:

@@ -23,19 +23,23 @@ class Section(enum.Enum):
 
 
 class Written(enum.Enum):
-    """Rows of the ledgers that are written, in words."""
+    """Rows of the ledgers that are written, in words; "brought up to date" are those of an earlier take-over."""
 
     LEARNERS = "learners"
     PROGRESS = "progress records"
     FULFILLMENTS = "fulfillments"
     BADGES = "badges"
+    RENEWED_LEARNERS = "learners brought up to date"
+    RENEWED_FULFILLMENTS = "fulfillments brought up to date"
+    TAKEN_BACK = "fulfillments taken back"
+    RENEWED_BADGES = "badges brought up to date"
     ADOPTED = "badges here that got their id at Credly"
     LOOKED_UP = "badges here to be looked up first"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the peer's (`label`, `pk`), or a badge of ours (its UUID), and what is to be said of it.
+    """One row of the peer's (`label`, `pk`), or a badge, template (UUID) or learner (key) of ours, and what is to be said.
 
     `name` is a template's; `advice` says what to do, empty for nothing.
     """

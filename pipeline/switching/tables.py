@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from pipeline.models import Operator, TemplateState
 from pipeline.switching import peer
-from pipeline.switching.peer import Peer, PeerError
+from pipeline.switching.peer import UNKNOWN, Peer, PeerError
 
 Convert = Callable[[Any], Any]
 """A value as the dump or a database driver gives it to what a row holds; raises ValueError with what is allowed."""
@@ -20,10 +20,22 @@ LARGEST_KEY = 2**63 - 1
 
 
 def text(value: Any) -> str:
-    """A text of any length; null is empty."""
-    if value is not None and not isinstance(value, str):
+    """A text of any length that every database can store; null is empty."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
         raise ValueError("a text")
-    return value or ""
+    if "\0" in value or not _is_unicode(value):
+        raise ValueError("a text without NUL and without halves of surrogate pairs")
+    return value
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def short(value: Any) -> str:
@@ -70,25 +82,20 @@ def time(value: Any) -> datetime:
         found = None
     if found is None:
         raise ValueError("a time such as 2026-05-01T12:00:00Z")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    try:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("a time in the years 1 to 9999") from None
 
 
 def group(value: Any) -> str:
-    """A group: one letter from A to Z, or empty."""
-    if not re.fullmatch(r"[A-Z]?", text(value)):
-        raise ValueError("a letter from A to Z, or null")
-    return text(value)
+    """A group: one letter from A to Z, or empty; `UNKNOWN` for any other text."""
+    return text(value) if re.fullmatch(r"[A-Z]?", text(value)) else UNKNOWN
 
 
-def one_of(*allowed: str) -> Convert:
-    """One of these words."""
-
-    def convert(value: Any) -> str:
-        if value not in allowed:
-            raise ValueError(f"one of {', '.join(allowed)}")
-        return str(value)
-
-    return convert
+def one_of(*known: str) -> Convert:
+    """One of these words; `UNKNOWN` for any other text."""
+    return lambda value: text(value) if text(value) in known else UNKNOWN
 
 
 def optional(convert: Convert) -> Convert:
@@ -260,8 +267,8 @@ TABLES = (
     ),
 )
 
-OTHER_PROVIDER = {
-    # Label: the primary key's column.  Only counted; a peer from before Accredible has none.
+ACCREDIBLE = {
+    # The other provider's tables, label: the primary key's column.  Only listed; a peer from before Accredible has none.
     "badges.accredibleapiconfig": "id",
     "badges.accrediblegroup": "badgetemplate_ptr_id",
     "badges.accrediblebadge": "usercredential_ptr_id",
@@ -281,14 +288,17 @@ def add_other(to: Peer, label: str, pk: Any, place: str) -> None:
 
 
 def check(found: Peer, source: str) -> None:
-    """Return if this is a whole copy of a peer.
+    """Return if this is a whole copy of a peer, with no more rows than are needed.
 
     Raises:
-        PeerError: rows are missing.
+        PeerError: rows are missing, or there twice under two keys.
     """
     if not found.credly_templates and not found.organizations:
         raise PeerError(f"{source} holds no organization and no Credly template of openedx/credentials")
     if (found.progress or found.credly_badges) and not found.users:
         raise PeerError(f"{source} holds progress or badges, but no core.user: without the users nobody is found")
+    found.forget_unneeded()
+    for label, pk, first in found.doubles():
+        raise PeerError(f"{source}: {label} {pk} has the UUID of {label} {first}")
     for label, pk, missing_label, missing in found.broken_links():
         raise PeerError(f"{source}: {label} {pk} names {missing_label} {missing}, which is not there")

@@ -1,6 +1,6 @@
 """Taking over the Credly badge templates of the peer with their requirements, penalties and rules."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipeline import rules
@@ -8,9 +8,12 @@ from pipeline.configuration import activation, organizations
 from pipeline.configuration.difference import ADDED, CHANGED, Change, named, update
 from pipeline.models import Organization, Penalty, Requirement, Template, TemplateState
 from pipeline.switching import meaning, peer
+from pipeline.switching.comparison import TEMPLATE, compare, counterparts, slug
 from pipeline.switching.report import Report, Section
 
-TEMPLATE = "badges.badgetemplate"
+OUR_TEMPLATE = "template"
+"""The label of a template of ours in the report."""
+
 WEB = ("http://", "https://")
 LONGEST_URL = 1000
 
@@ -31,54 +34,75 @@ def take_over(source: peer.Peer, owners: Mapping[int, Organization], report: Rep
     """Write the templates that are missing here, with all that belongs to them.  May be repeated.
 
     A template that is here without any requirement and penalty, as a sync brings it, gets the peer's.  One that has some
-    keeps what it has; what learners fulfilled is then counted for the requirements that are alike.
+    keeps what it has, and whatever differs is reported; what learners fulfilled is counted for the requirements that are
+    alike.  One that is written becomes active if it is at the peer and nothing speaks against it.
 
     Args:
         source: the peer.
         owners: our organizations by the peer's keys.
-        report: is told.
+        report: gets the changes, what differs and what is worth a look.
     """
     templates: dict[int, Template] = {}
+    requirements: dict[int, Requirement] = {}
+    compiled = {}
     for pk, row in sorted(source.templates.items()):
         if pk in source.credly_templates:
             owner = owners[source.credly_templates[pk].organization]
-            templates[pk] = _template(source, row, owner, report)
-            _look_at(source, row, templates[pk], report)
+            template = templates[pk] = _template(source, row, owner, report)
+            own = list(template.requirements.prefetch_related("rules"))
+            alike = counterparts(source, pk, own)
+            differences = list(compare(source, row, template, owner, alike))
+            for difference in differences:
+                report.say(Section.DIFFERS, *difference, name=row.name)
+            _look_at(source, row, template, report, is_the_same=not differences)
+            requirements |= alike
+            compiled[pk] = _compiled(template, own)
         else:
             _leave_out(source, row, report)
-    requirements: dict[int, Requirement] = {}
-    compiled = {}
-    for pk, template in templates.items():
-        own = list(template.requirements.prefetch_related("rules"))
-        requirements |= _counterparts(source, pk, own, report)
-        compiled[pk] = _compiled(template, own)
     return Configuration(templates, requirements, compiled)
+
+
+def note_only_here(configuration: Configuration, report: Report) -> None:
+    """Say which active templates the peer does not have."""
+    own = [template.pk for template in configuration.templates.values()]
+    for template in Template.objects.filter(active=True).exclude(pk__in=own):
+        report.say(Section.DIFFERS, OUR_TEMPLATE, str(template.uuid), "The peer has none such.", name=template.name)
 
 
 def _template(source: peer.Peer, row: peer.Template, owner: Organization, report: Report) -> Template:
     found = Template.objects.select_for_update().filter(uuid=row.uuid).first()
     if found is not None and (found.requirements.exists() or found.penalties.exists()):
         return found
-    active = row.is_active and not meaning.why_not_active(source, row)
     requirements, penalties = source.requirements_of(row.pk), source.penalties_of(row.pk)
-    brought = f"{len(requirements)} requirement(s) and {len(penalties)} penalty(ies)"
-    if found is None:
-        found = Template.objects.create(
-            uuid=row.uuid,
-            organization=owner,
-            name=row.name,
-            description=row.description,
-            image_url=row.icon if row.icon.startswith(WEB) and len(row.icon) <= LONGEST_URL else "",
-            state=row.state,
-            active=active,
-        )
-        words = f"{'active' if active else 'not active'}, with {brought}"
-        report.changes.append(Change(ADDED, named(found), words))
-    elif requirements or penalties:
-        changed = update(found, {"active": active and found.state == TemplateState.ACTIVE})
-        report.changes.append(Change(CHANGED, named(found), ", ".join(filter(None, [f"gets {brought}", changed]))))
+    if found is not None and not (requirements or penalties):
+        return found
+    is_new = found is None
+    found = found or _create(row, owner)
     _conditions(source, row, found)
+    may_be_active = row.is_active and found.organization == owner and not _against(source, row, found)
+    activated = update(found, {"active": may_be_active})
+    brought = f"{len(requirements)} requirement(s) and {len(penalties)} penalty(ies)"
+    if is_new:
+        words = f"{'active' if found.active else 'not active'}, with {brought}"
+        report.changes.append(Change(ADDED, named(found), words))
+    else:
+        report.changes.append(Change(CHANGED, named(found), ", ".join(filter(None, [f"gets {brought}", activated]))))
     return found
+
+
+def _create(row: peer.Template, owner: Organization) -> Template:
+    return Template.objects.create(
+        uuid=row.uuid,
+        organization=owner,
+        name=row.name,
+        description=row.description,
+        image_url=row.icon if _is_image(row.icon) else "",
+        state=TemplateState.DRAFT if row.state == peer.UNKNOWN else row.state,
+    )
+
+
+def _is_image(icon: str) -> bool:
+    return icon.startswith(WEB) and len(icon) <= LONGEST_URL
 
 
 def _conditions(source: peer.Peer, row: peer.Template, template: Template) -> None:
@@ -86,45 +110,22 @@ def _conditions(source: peer.Peer, row: peer.Template, template: Template) -> No
     for requirement in source.requirements_of(row.pk):
         own[requirement.pk] = Requirement.objects.create(
             template=template,
-            slug=_slug(requirement),
+            slug=slug(requirement),
             event_type=requirement.event_type,
-            group=requirement.blend,
+            group=requirement.group,
             description=requirement.description,
         )
         _rules(own[requirement.pk], source.rules_of(requirement))
     for penalty in source.penalties_of(row.pk):
-        resetting = Penalty.objects.create(
-            template=template, slug=f"penalty-{penalty.pk}", event_type=penalty.event_type
-        )
+        resetting = Penalty.objects.create(template=template, slug=slug(penalty), event_type=penalty.event_type)
         resetting.requirements.set([own[pk] for pk in penalty.requirements if pk in own])
         _rules(resetting, source.rules_of_penalty(penalty))
 
 
-def _slug(requirement: peer.Requirement) -> str:
-    """The peer has no stable names but keys."""
-    return f"requirement-{requirement.pk}"
-
-
 def _rules(owner: Requirement | Penalty, rows: Iterable[peer.Rule]) -> None:
     for rule in rows:
-        owner.rules.create(data_path=rule.data_path, operator=rule.operator, value=rule.value)
-
-
-def _counterparts(
-    source: peer.Peer, template: int, own: Sequence[Requirement], report: Report
-) -> dict[int, Requirement]:
-    """Which of ours the requirements of a template are: by the id they get here, else by their content."""
-    found = {}
-    for requirement in source.requirements_of(template):
-        content = _content(requirement, source.rules_of(requirement))
-        alike = [row for row in own if row.slug == _slug(requirement)]
-        alike += [row for row in own if _content_here(row) == content]
-        if alike:
-            found[requirement.pk] = alike[0]
-        else:
-            reason = "Its template has other requirements here, and none that is like it."
-            report.say(Section.DIFFERS, "badges.badgerequirement", requirement.pk, reason)
-    return found
+        if rule.is_known:
+            owner.rules.create(data_path=rule.data_path, operator=rule.operator, value=rule.value)
 
 
 def _compiled(template: Template, own: Iterable[Requirement]) -> rules.Template:
@@ -132,48 +133,58 @@ def _compiled(template: Template, own: Iterable[Requirement]) -> rules.Template:
     return rules.Template(template.pk, requirements, (), template.reaward)
 
 
-def _content(requirement: peer.Requirement, rows: Iterable[peer.Rule]) -> tuple[object, ...]:
-    compared = frozenset((rule.data_path, rule.operator, rule.value) for rule in rows)
-    return requirement.event_type, requirement.blend, compared
+def _look_at(source: peer.Peer, row: peer.Template, template: Template, report: Report, *, is_the_same: bool) -> None:
+    """Say what means something else here, and what speaks against the template's being active.
 
-
-def _content_here(requirement: Requirement) -> tuple[object, ...]:
-    compared = frozenset((rule.data_path, rule.operator, rule.value) for rule in requirement.rules.all())
-    return requirement.event_type, requirement.group, compared
-
-
-def _look_at(source: peer.Peer, row: peer.Template, template: Template, report: Report) -> None:
-    """Say what means something else here, and what speaks against the template's being active."""
-
-    def say(reason: str, advice: str = "") -> None:
+    What means something else is said of the peer's rules, so only if they are the same here.
+    """
+    remarks = [*_remarks(source, row), *_of_activity(source, row, template)]
+    for reason, advice in [*meaning.differences(source, row), *remarks] if is_the_same else remarks:
         report.say(Section.TEMPLATES, TEMPLATE, row.pk, reason, advice, row.name)
+    for label, rule in _unknown_rules(source, row):
+        report.say(Section.LEFT_OUT, label, rule.pk, "Its operator is neither eq nor ne.")
 
-    for reason, advice in meaning.differences(source, row):
-        say(reason, advice)
+
+def _remarks(source: peer.Peer, row: peer.Template) -> Iterator[meaning.Difference]:
+    if row.icon and not _is_image(row.icon):
+        yield "Its icon is no web address, and is left out.", "A sync brings Credly's."
     for penalty in source.penalties_of(row.pk):
-        strange = [pk for pk in penalty.requirements if source.requirements[pk].template != row.pk]
-        if strange:
-            say(f"Penalty {penalty.pk} also reset requirements of other templates; here it does not.")
+        if any(source.requirements[pk].template != row.pk for pk in penalty.requirements):
+            yield f"Penalty {penalty.pk} also reset requirements of other templates; here it does not.", ""
     sites = {source.templates[pk].site for pk in source.credly_templates}
     if len(sites) > 1:
-        say(f"It belongs to site {row.site} of {len(sites)}; here one site has all templates.")
-    if not row.is_active:
+        yield f"It belongs to site {row.site} of {len(sites)}; here one site has all templates.", ""
+
+
+def _of_activity(source: peer.Peer, row: peer.Template, template: Template) -> Iterator[meaning.Difference]:
+    if row.is_active and not template.active:
+        why = " ".join(_against(source, row, template)) or "An operator may have switched it off."
+        yield f"It is active at the peer, and not here. {why}", "Activate it when that is settled."
         return
-    if not template.active:
-        why = " ".join(meaning.why_not_active(source, row)) or "An operator may have switched it off."
-        say(f"It is active at the peer, and not here. {why}", "Activate it when that is settled.")
-    for problem in _problems(template):
-        say(problem)
+    for problem in _problems(template) if template.active else meaning.why_not_active(source, row):
+        yield problem, ""
+
+
+def _unknown_rules(source: peer.Peer, row: peer.Template) -> Iterator[tuple[str, peer.Rule]]:
+    for requirement in source.requirements_of(row.pk):
+        yield from (("badges.datarule", rule) for rule in source.rules_of(requirement) if not rule.is_known)
+    for penalty in source.penalties_of(row.pk):
+        yield from (("badges.penaltydatarule", rule) for rule in source.rules_of_penalty(penalty) if not rule.is_known)
+
+
+def _against(source: peer.Peer, row: peer.Template, template: Template) -> list[str]:
+    """Why the template must not become active before somebody has looked."""
+    return [*meaning.why_not_active(source, row), *_problems(template)]
 
 
 def _problems(template: Template) -> list[str]:
-    """What speaks against activating it, but for what is said of its organization already."""
+    """What the admin says against activating it, but for a missing API key: its badges wait for that."""
     try:
         organizations.api_key(template.organization)
-        said = ""
+        missing_key = ""
     except organizations.KeyMissing as missing:
-        said = str(missing)
-    return [problem for problem in activation.problems(template) if problem != said]
+        missing_key = str(missing)
+    return [problem for problem in activation.problems(template) if problem != missing_key]
 
 
 def _leave_out(source: peer.Peer, row: peer.Template, report: Report) -> None:

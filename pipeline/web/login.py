@@ -5,6 +5,7 @@ Attempts count per account *and* address, so nobody can lock another out, and pe
 
 import ipaddress
 import logging
+import re
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +31,7 @@ ATTEMPTS_PER_ADDRESS = 100
 _OF_ACCOUNT = RateLimitItemPerMinute(ATTEMPTS_PER_ACCOUNT, MINUTES, namespace="badges-login-account")
 _OF_ADDRESS = RateLimitItemPerMinute(ATTEMPTS_PER_ADDRESS, MINUTES, namespace="badges-login-address")
 _attempts = Counter("Logins")
+_WITH_PORT = re.compile(r"([\d.]+):\d+|\[(.+)\](?::\d+)?")
 
 
 class LoginForm(AuthenticationForm):  # type: ignore[misc]
@@ -43,7 +45,7 @@ class LoginForm(AuthenticationForm):  # type: ignore[misc]
             ValidationError: there are none, or account and password do not fit.
         """
         address = _hidden(client_address(self.request))
-        account = _hidden(str(self.cleaned_data.get("username", "")))
+        account = _hidden(str(self.cleaned_data.get("username", "")).casefold())
         if not (_attempts.hit(_OF_ADDRESS, address) and _attempts.hit(_OF_ACCOUNT, address, account)):
             logger.warning("A login was refused: too many attempts from one address")
             raise ValidationError(_too_many(), code="too_many_attempts")
@@ -62,10 +64,18 @@ def client_address(request: HttpRequest) -> str:
     forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     written = forwarded[-settings.PROXIES] if 0 < settings.PROXIES <= len(forwarded) else direct
     try:
-        address = ipaddress.ip_address(written)
+        address = ipaddress.ip_address(_without_port(written))
     except ValueError:
         return str(direct)
-    return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)
+    if address.version == 4:
+        return str(address)
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
+
+
+def _without_port(written: str) -> str:
+    """Some proxies write `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
+    found = _WITH_PORT.fullmatch(written)
+    return found[1] or found[2] if found else written
 
 
 def _hidden(text: str) -> str:

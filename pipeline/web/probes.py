@@ -1,15 +1,16 @@
-"""Probes for a supervisor: alive, and ready."""
+"""Probes for a supervisor: alive, and ready; and who answers them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.db import connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from pipeline import nudges
 from pipeline.bus.connection import connect
+from pipeline.web.metrics import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -49,3 +50,24 @@ def _database() -> None:
 def _bus() -> None:
     with connect() as client:
         client.ping()
+
+
+class ProbesMiddleware:
+    """Answers those who watch the process, by whatever name they call it.
+
+    Kubernetes and Prometheus call a pod by its address, which no setting can list, and which is no name that a page would be
+    made for: so these answers hold no link, and come before the name is looked at.
+    """
+
+    VIEWS: Mapping[str, Callable[[HttpRequest], HttpResponseBase]] = {
+        "/healthz": healthz,
+        "/readyz": readyz,
+        "/metrics": metrics,
+    }
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The view's answer, or that of the rest of the site."""
+        return self.VIEWS.get(request.path_info, self._get_response)(request)

@@ -17,8 +17,10 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
+from limits import RateLimitItemPerMinute
 
 from pipeline import nudges
+from pipeline.counting import Counter
 from pipeline.ledgers import webhooks
 from pipeline.models import Organization
 
@@ -26,6 +28,13 @@ logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 64 * 1024
 """Bytes; Credly's four fields take some two hundred."""
+
+MOST_WITHOUT_SECRET = 600
+"""Webhooks of one organization in a minute, where no secret tells Credly's from a stranger's.  Each is stored, and costs calls
+of those that `CREDLY_RATE_LIMIT` allows."""
+
+_WITHOUT_SECRET = RateLimitItemPerMinute(MOST_WITHOUT_SECRET, namespace="badges-webhooks")
+_posted = Counter("Webhooks")
 
 
 class MalformedWebhook(Exception):
@@ -79,7 +88,8 @@ def receive_webhook(request: HttpRequest, secret: str = "") -> HttpResponse:
     Works while `BADGES_ENABLED` is false too: what is stored then is handled once workers run.
 
     Other answers: 400 for what is no webhook, 404 for a wrong secret or an organization that we do not have (nothing is
-    stored; one that is added within Credly's 25 days still gets it), 413, 503 while the database is away or too much waits.
+    stored; one that is added within Credly's 25 days still gets it), 413, 503 while the database is away, too much waits, or
+    too much comes without a secret.
     """
     if settings.CREDLY_WEBHOOK_SECRET and not constant_time_compare(secret, settings.CREDLY_WEBHOOK_SECRET):
         return _answer(404, "Not found.")
@@ -103,6 +113,8 @@ def _store(pointer: Pointer) -> HttpResponse:
     organization = Organization.objects.filter(uuid=pointer.organization).first()
     if organization is None:
         return _answer(404, "organization_id: is not known here.")
+    if not settings.CREDLY_WEBHOOK_SECRET and not _posted.hit(_WITHOUT_SECRET, str(organization.uuid)):
+        return _answer(503, "Too many webhooks of this organization.")
     stored = webhooks.receive(organization, pointer.event, pointer.event_type)
     # While badges are switched off no worker would take the nudge, and perhaps there is no broker either.
     if stored is not None and settings.BADGES_ENABLED:

@@ -197,8 +197,8 @@ def test_a_replayed_event_ends_as_it_did(operator: Client, processed):
 
 def test_a_whole_filtered_selection_is_replayed_in_chunks(operator: Client, db, monkeypatch):
     monkeypatch.setattr("pipeline.replaying.AT_ONCE", 2)
-    inbox.finish(received(*(passes(lms_learner(), minute) for minute in range(5))), EventStatus.IGNORED)
-    inbox.finish(received(passes(lms_learner(), 9)), EventStatus.PROCESSED)
+    inbox.finish(inbox.waiting(received(*(passes(lms_learner(), minute) for minute in range(5)))), EventStatus.IGNORED)
+    inbox.finish(inbox.waiting(received(passes(lms_learner(), 9))), EventStatus.PROCESSED)
     [first, *_] = Event.objects.filter(status="ignored")
     form = {"action": "replay", "index": 0, "select_across": 1, "_selected_action": [first.pk]}
     response = operator.post(f"{list_url(Event)}?status__exact=ignored", form, follow=True)

@@ -260,7 +260,7 @@ def test_the_events_show_the_values_that_rules_compare_and_why_they_were_ignored
     dana = lms_learner()
     deliver(passes(dana, 1))
     who = Learner.objects.get()
-    inbox.finish(received(passes(dana, 2, MATH)), EventStatus.IGNORED)
+    inbox.finish(inbox.waiting(received(passes(dana, 2, MATH))), EventStatus.IGNORED)
     shown = page(viewer, who)
     assert "is_passing = true" in shown
     assert f"course.course_key = {MATH}" in shown

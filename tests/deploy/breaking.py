@@ -13,7 +13,7 @@ from pipeline import measures
 from pipeline.bus.positions import Gap
 from pipeline.configuration import gate
 from pipeline.ledgers import gaps, holdings, inbox, outbox
-from pipeline.models import Badge, Discrepancy, Event, Organization, Signal
+from pipeline.models import Badge, Discrepancy, EventStatus, Organization, Signal
 from tests.ledgers.builders import TOPIC, badge, claimed, claimed_signal, held_badge, lms_learner, passes, received
 
 Break = Callable[[Redis], None]
@@ -27,9 +27,9 @@ def ran(bus: Redis, **ago: float) -> None:
 
 
 def well(bus: Redis) -> None:
-    """Everything runs, somebody's event just came, and one badge is at Credly."""
+    """Everything runs, somebody's event just ended, and one badge is at Credly."""
     ran(bus, beat=3, housekeeping=2, consume=4)
-    received(passes(lms_learner(), 1))
+    inbox.finish(inbox.waiting(received(passes(lms_learner(), 1))), EventStatus.IGNORED)
     row = held_badge()
     Organization.objects.update(key_expires_at=timezone.now() + timedelta(days=100))
     Signal.objects.filter(badge=row).update(state="sent", due_at=None)
@@ -38,6 +38,10 @@ def well(bus: Redis) -> None:
 def _message_waits(bus: Redis) -> None:
     seconds, _ = bus.time()
     bus.xadd(TOPIC, {"n": 1}, id=f"{(seconds - 400) * 1000}-0")
+
+
+def _event_waits(bus: Redis) -> None:
+    received(passes(lms_learner(), 1))
 
 
 def _badge_is_overdue(bus: Redis) -> None:
@@ -70,7 +74,8 @@ def _messages_are_lost(bus: Redis) -> None:
 
 
 def _event_fails(bus: Redis) -> None:
-    inbox.refuse(Event.objects.get().pk, "Nobody knows why.")
+    [event] = received(passes(lms_learner(), 1))
+    inbox.refuse(event, "Nobody knows why.")
 
 
 def _badge_fails(bus: Redis) -> None:
@@ -95,6 +100,7 @@ BREAKS: dict[str, Break] = {
     "BadgesWorkersDeaf": lambda bus: ran(bus, housekeeping=200),
     "BadgesBusBehind": _message_waits,
     "BadgesWorkOverdue": _badge_is_overdue,
+    "BadgesEventsWait": _event_waits,
     "BadgesTriedInVain": _badge_is_tried_in_vain,
     "BadgesKeyRefused": _close_gate(lambda organization: gate.refused(organization, "401")),
     "BadgesCredlyFails": _close_gate(_credly_fails),

@@ -6,46 +6,27 @@ rules over two hours of the one and two hours of the other.  `.ci/promtool` gets
 
 import json
 import re
-import shutil
-import subprocess
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import Metric
 from redis import Redis
 
 from pipeline.embedded.redis import free_port
 from pipeline.embedded.system import PROJECT
-from tests.deploy.breaking import BREAKS, well
-from tests.web.scraping import Scraped, scrape
+from tests.deploy.breaking import BREAKS, ran, well
+from tests.deploy.evaluating import PHASE_MINUTES, RULES, firing, needs_promtool, promtool, rules
+from tests.web.scraping import scrape
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shared_redis")]
 
-RULES = PROJECT / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARD = PROJECT / "deploy" / "grafana" / "badges.json"
 PAGE = PROJECT / "docs" / "monitoring.md"
-PROMTOOL = shutil.which("promtool") or shutil.which(PROJECT / "var" / "tools" / "promtool")
-
-PHASE_MINUTES = 120
-"""How long the system is well, and then how long it is broken."""
-
-KEPT_UP = 60
-"""A time of less than so many seconds ago is one that somebody keeps up."""
-
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is missing; .ci/promtool gets it")
 
 
 @pytest.fixture(autouse=True)
 def open_to_all(settings: Any) -> None:
     settings.METRICS_OPEN = True
-
-
-def rules() -> list[dict[str, Any]]:
-    [group] = yaml.safe_load(RULES.read_text())["groups"]
-    return group["rules"]
 
 
 ALERTS = {rule["alert"]: rule for rule in rules()}
@@ -54,51 +35,6 @@ ALERTS = {rule["alert"]: rule for rule in rules()}
 def dashboard_expressions() -> list[str]:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     return [target["expr"] for panel in panels for target in panel.get("targets", ())]
-
-
-def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    assert PROMTOOL
-    return subprocess.run([PROMTOOL, *map(str, arguments)], capture_output=True, text=True, check=False)
-
-
-def as_if(samples: list[Metric], minutes: range, at: float) -> dict[str, str]:
-    """The series of a page that was scraped at a time, as promtool writes them, as if scraped in each of these minutes.
-
-    A time that somebody keeps up goes on, any other stays what it was in the first of these minutes.
-    """
-    written: dict[str, str] = {}
-    for family in samples:
-        for sample in family.samples:
-            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
-            value, step = sample.value, 0
-            if family.name.endswith("_timestamp_seconds"):
-                step = 60 if 0 <= at - value < KEPT_UP else 0
-                value += minutes.start * 60 - at
-            written[f"{sample.name}{{{labels}}}"] = f"{value}+{step}x{len(minutes) - 1}"
-    return written
-
-
-def firing(before: Scraped, after: Scraped | None, minute: float, expected: list[str], folder: Path) -> str:
-    """Whether exactly these alerts fire at a minute; promtool's complaint if not."""
-    first = as_if(before.families, range(PHASE_MINUTES), time.time())
-    then = as_if(after.families if after else [], range(PHASE_MINUTES, 2 * PHASE_MINUTES), time.time())
-    gone, not_yet = "stale", f"_x{PHASE_MINUTES}"
-    series = [{"series": name, "values": f"{first.get(name, not_yet)} {then.get(name, gone)}"} for name in first | then]
-    test = {
-        "interval": "1m",
-        "input_series": series,
-        "promql_expr_test": [
-            {
-                "expr": 'group by (alertname) (ALERTS{alertstate="firing"})',
-                "eval_time": f"{minute:.0f}m",
-                "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in expected],
-            }
-        ],
-    }
-    file = folder / "test.yml"
-    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
-    done = promtool("test", "rules", file)
-    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def after_its_time(alert: str) -> float:
@@ -125,6 +61,13 @@ def test_an_alert_fires_when_its_thing_is_broken_and_no_other_does(shared_redis:
     after = scrape(monkeypatch)
     assert firing(before, after, PHASE_MINUTES - 1, [], tmp_path) == ""
     assert firing(before, after, after_its_time(alert), [alert], tmp_path) == ""
+
+
+@needs_promtool
+def test_workers_that_never_ran_are_noticed_too(shared_redis: Redis, monkeypatch, tmp_path):
+    ran(shared_redis, beat=3)
+    page = scrape(monkeypatch)
+    assert firing(page, page, 10, ["BadgesWorkersDeaf"], tmp_path) == ""
 
 
 @needs_promtool

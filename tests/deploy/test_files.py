@@ -19,6 +19,8 @@ PROGRAMS = Path(sys.executable).parent
 INSTALLED = "/opt/badges-pipeline"
 EXPOSURE = 2.0  # of 10; below it systemd-analyze says "OK"
 
+GUARDING = ("SECRET_KEY", "CREDLY_WEBHOOK_SECRET", "METRICS_TOKEN", "FLOWER_BASIC_AUTH")
+
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 
 
@@ -41,6 +43,32 @@ def test_what_the_dockerfile_copies_exists_and_is_not_ignored():
     let_in = re.findall(r"^!(.+)$", (PROJECT / ".dockerignore").read_text(), re.MULTILINE)
     assert sorted(copied) == sorted(let_in)
     assert [source for source in copied if not (PROJECT / source).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("extras", "lists"),
+    [
+        ("", ["requirements.txt"]),
+        ("otel sentry", ["requirements.txt", "requirements-otel.txt", "requirements-sentry.txt"]),
+    ],
+)
+def test_the_image_gets_the_extras_that_are_asked_for(tmp_path: Path, extras: str, lists: list[str]):
+    """The step that installs, with a pip that only tells what it was asked for."""
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", "")
+    [step] = re.findall(r"^RUN (.+ /venv/bin/pip install .+)$", text, re.MULTILINE)
+    pip = tmp_path / "pip"
+    pip.write_text('#!/bin/sh\necho "$@"\n')
+    pip.chmod(0o700)
+    asked = subprocess.run(
+        ["sh", "-c", step.replace("/venv/bin/pip", str(pip))],
+        env={"PATH": "/usr/bin:/bin", "EXTRAS": extras},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert re.findall(r"-r (\S+)", asked) == lists
+    assert [name for name in lists if not (PROJECT / name).exists()] == []
+    assert COMPOSE["x-process"]["build"]["args"] == {"EXTRAS": "${EXTRAS:-}"}
 
 
 def test_the_image_and_heroku_have_the_same_python():
@@ -67,6 +95,15 @@ def test_compose_runs_every_process_of_the_procfile_after_the_release():
     assert waiting == set(PROCFILE) - {"release"}
 
 
+def test_compose_publishes_the_ports_at_which_its_containers_listen_whatever_the_env_file_says():
+    """What a service's `environment` says comes before its `env_file`."""
+    for name, port in (("web", "PORT"), ("flower", "FLOWER_PORT")):
+        service = COMPOSE["services"][name]
+        [mapping] = service["ports"]
+        assert service["environment"][port] == mapping.rpartition(":")[2]
+        assert service["environment"][f"{name.upper()}_ADDRESS"] == "0.0.0.0"
+
+
 def test_compose_keeps_the_bus_on_disk_and_never_evicts():
     command = COMPOSE["services"]["redis"]["command"]
     options = dict(zip(command[1::2], command[2::2], strict=True))
@@ -79,11 +116,16 @@ def test_no_file_of_deploy_holds_a_secret():
     example = dict(
         line.split("=", 1) for line in (DEPLOY / "env.example").read_text().splitlines() if re.match(r"[A-Z]", line)
     )
-    assert [example[name] for name in ("SECRET_KEY", "FLOWER_BASIC_AUTH", "POSTGRES_PASSWORD")] == ["", "", ""]
+    assert {example[name] for name in (*GUARDING, "POSTGRES_PASSWORD")} == {""}
     assert set(re.findall(r"PASSWORD[^\s@]*", (DEPLOY / "compose.yaml").read_text())) == {
         "PASSWORD:?see",
         "PASSWORD:",
     }
+
+
+def test_the_guide_has_each_secret_set_that_guards_a_site():
+    guide = (PROJECT / "docs" / "deployment" / "first-deployment.md").read_text()
+    assert [name for name in GUARDING if not re.search(rf"^heroku config:set .*\b{name}=", guide, re.MULTILINE)] == []
 
 
 def test_deploy_process_refuses_what_the_procfile_does_not_have():

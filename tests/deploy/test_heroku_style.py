@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,11 +17,12 @@ import pytest
 import requests
 import yaml
 from honcho.environ import parse_procfile
+from redis import Redis
 
 from pipeline.embedded.postgres import PostgresServer
 from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.redis import RedisServer, free_port
-from pipeline.embedded.system import PROJECT
+from pipeline.embedded.system import PROJECT, TOPIC
 from pipeline.lms.events import PASSING, LmsLearner, passing_event
 from tests.credly.emulated_credly import Academy
 from tests.system.conditions import eventually
@@ -28,6 +30,7 @@ from tests.system.conditions import eventually
 pytestmark = pytest.mark.system
 
 CONTRACT_SECONDS = 10
+LISTENS = "0A"  # as the kernel writes it
 HONCHO_TERMINATED = 128 + signal.SIGTERM
 PROCESSES = ("web", "consumer", "worker", "credly", "beat", "flower")
 COURSE = "course-v1:OpenedX+DemoX+Demo_Course"
@@ -46,6 +49,8 @@ def variables(tmp_path: Path, academy: Academy) -> Iterator[dict[str, str]]:
             "ALLOWED_HOSTS": "badges.example.org,localhost,127.0.0.1",
             "CSRF_TRUSTED_ORIGINS": "https://badges.example.org",
             "BADGES_ENABLED": "true",
+            "CREDLY_WEBHOOK_SECRET": secrets.token_hex(32),
+            "METRICS_TOKEN": secrets.token_hex(32),
             "CREDLY_API_BASE_URL": f"{academy.api}/",
             "CREDLY_ORGANIZATIONS": json.dumps({academy.organization: academy.key}),
             "FLOWER_BASIC_AUTH": f"admin:{secrets.token_urlsafe(12)}",
@@ -125,14 +130,28 @@ def test_a_first_deployment_issues_a_badge_and_stops_in_time(
         eventually(lambda: [badge["state"] for badge in emulator.ledger(template=academy.template)] == ["pending"])
         eventually(lambda: json.loads(run([*manage, "pipeline_status", "--json"], variables))["signals"]["sent"] == 1)
 
+        assert groups(variables) == {"credentials_dev"}
+        assert metrics(variables).status_code == 200
+
         host.send(signal.SIGTERM)
         assert host.wait(CONTRACT_SECONDS) == HONCHO_TERMINATED
     assert "SIGKILL" not in host.output()
     assert running_with(variables["SECRET_KEY"]) == []
 
 
-def test_started_by_deploy_process_each_process_ends_by_itself_and_well(variables: dict[str, str], tmp_path: Path):
-    """As in a container or under systemd.  In the test above honcho sees its shells end, not what they started."""
+@pytest.fixture
+def under_systemd(variables: dict[str, str]) -> dict[str, str]:
+    """What the unit says comes before, what its EnvironmentFile says after."""
+    unit = (PROJECT / "deploy" / "systemd" / "badges@.service").read_text()
+    said = dict(re.findall(r"(\w+_ADDRESS)=(\S+)", unit))
+    return said | variables | {"EVENT_BUS_CONSUMER_GROUP": "badges_pipeline"}
+
+
+def test_under_systemd_each_process_heeds_its_variables_and_ends_by_itself_and_well(
+    under_systemd: dict[str, str], tmp_path: Path
+):
+    """By deploy/process, as in a container too.  In the test above honcho sees its shells end, not what they started."""
+    variables = under_systemd
     run(["deploy/process", "release"], variables)
     procfile = tmp_path / "Procfile"
     procfile.write_text("".join(f"{name}: exec deploy/process {name}.1\n" for name in PROCESSES))
@@ -142,10 +161,39 @@ def test_started_by_deploy_process_each_process_ends_by_itself_and_well(variable
             host.wait_for_output(words)
         eventually(lambda: host.output().count("ready.") == 2)
         assert len(running_with(variables["SECRET_KEY"])) > len(PROCESSES)
+        assert groups(variables) == {"badges_pipeline"}
+        assert listening(int(variables["PORT"])) == listening(int(variables["FLOWER_PORT"])) == {"127.0.0.1"}
 
         host.send(signal.SIGTERM)
         host.wait(CONTRACT_SECONDS)
     assert dict(re.findall(r"(\w+)\.1 stopped \(rc=(-?\d+)\)", host.output())) == dict.fromkeys(PROCESSES, "0")
+
+
+def metrics(variables: Mapping[str, str]) -> requests.Response:
+    """As Prometheus gets them."""
+    shown = {"Host": "badges.example.org", "Authorization": f"Bearer {variables['METRICS_TOKEN']}"}
+    return requests.get(f"http://127.0.0.1:{variables['PORT']}/metrics", headers=shown, timeout=20)
+
+
+def groups(variables: Mapping[str, str]) -> set[str]:
+    """The consumer groups that read the bus."""
+    with Redis.from_url(variables["REDIS_URL"], decode_responses=True) as bus:
+        return {group["name"] for group in bus.xinfo_groups(TOPIC)}
+
+
+def listening(port: int) -> set[str]:
+    """The addresses of this machine at which somebody listens on a port."""
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            address, _, its_port = line.split()[1].partition(":")
+            if int(its_port, 16) == port and line.split()[3] == LISTENS:
+                words = [
+                    int(address[start : start + 8], 16).to_bytes(4, sys.byteorder)
+                    for start in range(0, len(address), 8)
+                ]
+                found.add(socket.inet_ntop(family, b"".join(words)))
+    return found
 
 
 def running_with(secret: str) -> list[str]:
@@ -162,7 +210,7 @@ def running_with(secret: str) -> list[str]:
 
 def test_the_release_stops_a_deployment_whose_settings_are_wrong(variables: dict[str, str]):
     release = parse_procfile((PROJECT / "Procfile").read_text()).processes["release"]
-    wrong = {**variables, "EVENT_BUS_CONSUMER": "pipeline.no.such.consumer"}
+    wrong = variables | {"EVENT_BUS_CONSUMER": "pipeline.no.such.consumer"}
     done = subprocess.run(release, shell=True, cwd=PROJECT, env=wrong, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "badges.E003" in done.stderr

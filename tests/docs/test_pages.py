@@ -1,14 +1,18 @@
 """What the build of the documentation (`make docs`) does not see: links of the pages beside it, and lists kept by hand."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline.embedded.system import PROJECT
+from pipeline.lms.events import PASSING
+from pipeline.lms.reading import read_events
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-DECISIONS = PROJECT / "docs" / "decisions"
+DOCS = PROJECT / "docs"
+DECISIONS = DOCS / "decisions"
 
 
 @pytest.mark.parametrize("page", sorted(PROJECT.glob("*.md")), ids=lambda page: page.name)
@@ -29,3 +33,28 @@ def test_every_deployment_page_names_commands_that_exist():
     for page in (PROJECT / "docs" / "deployment").glob("*.md"):
         named = set(re.findall(r"manage\.py ([a-z_]+)", page.read_text()))
         assert named <= commands | of_django, page.name
+
+
+def test_the_event_of_the_first_deployment_can_be_played():
+    [line] = re.findall(r'^ +(\{"id": .+)$', (DOCS / "deployment" / "first-deployment.md").read_text(), re.MULTILINE)
+    [event] = read_events([line], "events.jsonl", {PASSING})
+    assert event.time < datetime.now(UTC)
+
+
+def test_every_check_is_listed():
+    checks = set(re.findall(r'"(badges\.[EW]\d+)"', (PROJECT / "pipeline" / "checks.py").read_text()))
+    listed = set(re.findall(r"^\| `(badges\.[EW]\d+)` \|", (DOCS / "configuration.md").read_text(), re.MULTILINE))
+    assert listed == checks
+
+
+def test_every_folder_of_tests_is_described():
+    folders = {file.parent.name for file in (PROJECT / "tests").glob("*/__init__.py")}
+    described = re.findall(r"`(\w+)/`", (DOCS / "development.md").read_text().partition("## Tests")[2])
+    assert folders <= set(described)
+
+
+def test_the_picture_of_an_events_way_names_every_stage_and_its_process():
+    steps = re.findall(r"^\| (\w+) \| `(\w+)` \|", (DOCS / "processing.md").read_text(), re.MULTILINE)
+    picture = (DOCS / "images" / "way-of-an-event.svg").read_text()
+    named = re.findall(r'font-weight="600">(\w+) · (\w+)</text>', picture)
+    assert named == steps

@@ -62,7 +62,7 @@ def test_times_are_written_alike_whatever_else_is_in_the_batch():
 
 def test_a_repeat_of_a_finished_event_does_not_wake_it():
     [event] = received(passes(DANA, 1))
-    inbox.finish([event], EventStatus.PROCESSED)
+    inbox.finish(inbox.waiting([event]), EventStatus.PROCESSED)
     assert inbox.store([message(passes(DANA, 1, id=event))], TOPIC) == []
     assert Event.objects.get(pk=event).status == EventStatus.PROCESSED
 
@@ -205,7 +205,7 @@ def test_a_failure_is_kept_with_where_in_our_code_it_struck_and_no_value():
     assert "pipeline/ledgers/inbox.py:" in row.traceback
     assert row.traceback.endswith(" due")
     assert DANA.email not in row.traceback
-    inbox.finish([event], EventStatus.PROCESSED)
+    inbox.finish(inbox.waiting([event]), EventStatus.PROCESSED)
     assert Event.objects.get(pk=event).traceback == ""
 
 
@@ -220,7 +220,7 @@ def test_what_has_ended_stays_as_it_ended():
     [event] = received(passes(DANA, 1))
     inbox.refuse(event, "first")
     inbox.refuse(event, "second")
-    inbox.finish([event], EventStatus.PROCESSED)
+    inbox.finish(Event.objects.all(), EventStatus.PROCESSED)
     inbox.stumble(event, RuntimeError("late"))
     row = Event.objects.get(pk=event)
     assert (row.status, row.error, row.attempts) == ("failed", "first", 0)
@@ -242,8 +242,8 @@ def test_only_failed_events_that_could_be_read_can_be_driven_again():
     unreadable = UndecodableMessage(id=uuid4(), type="", position="3-0", raw=b"bytes", reason="Unreadable.")
     inbox.store([unreadable], TOPIC)
     done, ignored = received(passes(DANA, 1), passes(DANA, 2))
-    inbox.finish([done], EventStatus.PROCESSED)
-    inbox.finish([ignored], EventStatus.IGNORED)
+    inbox.finish(inbox.waiting([done]), EventStatus.PROCESSED)
+    inbox.finish(inbox.waiting([ignored]), EventStatus.IGNORED)
     assert inbox.redrive([unreadable.id, done, ignored]) == []
 
 

@@ -9,12 +9,14 @@ from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models import F
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 from redis import Redis
 
 from pipeline import measures
 from pipeline.embedded.redis import free_port
+from pipeline.ledgers import inbox
 from pipeline.models import Event, Organization, Webhook
 from tests.ledgers.builders import TOPIC, badge, held_badge, lms_learner, organization, passes, received, template
 from tests.management.commands import Ran, run
@@ -138,7 +140,23 @@ def test_while_beat_is_silent_beat_alone_is_to_blame(check, ended):
 def test_workers_that_evaluate_nothing_are_deaf(check, all_is_well, ended, age, silent):
     event(age, due_at=timezone.now() + timedelta(seconds=100))
     ended(evaluate=silent, persist=silent + 100)
-    assert_deaf(check("worker"), f"An event waits for {age}", f"none was evaluated for {silent}")
+    assert_deaf(check("worker"), "An event was sent to evaluation within", f"none was evaluated for {silent}")
+
+
+def test_workers_that_evaluate_nothing_of_what_was_put_back_are_deaf_within_minutes_however_old_it_is(
+    check, all_is_well, ended
+):
+    event(100 * 86_400, status="ignored", due_at=None)
+    [pk] = Event.objects.values_list("pk", flat=True)
+    inbox.replay([pk])
+    assert_healthy(check("worker"))  # it was sent just now
+    Event.objects.update(due_at=ago(0))
+    inbox.due(10)
+    assert_healthy(check("worker"))
+    Event.objects.update(due_at=F("due_at") - timedelta(seconds=150))
+    assert_deaf(check("worker"), "sent to evaluation within 150 s", "none was evaluated for 60")
+    ended(evaluate=140)
+    assert_healthy(check("worker"))
 
 
 @pytest.mark.parametrize(

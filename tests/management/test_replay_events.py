@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def ignored(number: int = 1, who=None) -> list:
     """Stored one after the other: what is stored at once has one time, and is replayed at once."""
     ids = [event for minute in range(number) for event in received(passes(who or lms_learner(), minute))]
-    inbox.finish(ids, EventStatus.IGNORED)
+    inbox.finish(inbox.waiting(ids), EventStatus.IGNORED)
     return ids
 
 
@@ -146,7 +146,7 @@ def test_the_next_chunk_follows_when_the_one_before_is_worked_off(capsys, monkey
             while len(done) < len(ids):
                 batch = eventually(waiting)
                 most = max(most, len(batch))
-                inbox.finish(batch, EventStatus.PROCESSED)
+                inbox.finish(inbox.waiting(batch), EventStatus.PROCESSED)
                 done |= batch
         finally:
             connection.close()
@@ -168,7 +168,7 @@ def test_without_workers_it_says_so_and_where_to_go_on(capsys, monkeypatch):
     assert ran.status == 1
     assert "Start the workers. To go on, give --since " in ran.err
     assert waiting() < set(ids)
-    inbox.finish(waiting(), EventStatus.IGNORED)
+    inbox.finish(inbox.waiting(waiting()), EventStatus.IGNORED)
     since = ran.err.split("--since ")[1].strip()
     left = int(run(capsys, "replay_events", "--since", since, "--dry-run").out.split()[0])
     assert 3 <= left < 5

@@ -166,16 +166,21 @@ def test_a_message_that_is_stored_while_the_counts_are_read_is_seen(bus, monkeyp
     assert not pipeline_status()["idle"]
 
 
-def test_the_longest_waiting_is_named_with_its_age(bus):
+def test_what_is_due_longest_is_named_with_its_age_however_old_it_is_itself(bus):
+    """A badge that is issued since a year and now revoked has not waited for a year, nor has one that is put off."""
+    now = timezone.now()
     received(passes(lms_learner(), 1))
-    row = badge()
-    hour_ago = timezone.now() - timedelta(hours=1)
-    Badge.objects.update(created_at=hour_ago)
+    assert (pipeline_status()["oldest_waiting"]["kind"], pipeline_status()["oldest_waiting"]["seconds"]) == ("event", 0)
+    late, put_off = badge(due_at=now - timedelta(hours=1)), badge(due_at=now + timedelta(hours=1))
+    Badge.objects.filter(pk=put_off.pk).update(created_at=now - timedelta(days=365))
+    Event.objects.update(received_at=now - timedelta(days=100), due_at=now - timedelta(minutes=5))
     oldest = pipeline_status()["oldest_waiting"]
     assert oldest["kind"] == "badge"
     assert 3600 <= oldest["seconds"] < 3660
-    Badge.objects.filter(pk=row.pk).update(due_at=None)
-    assert pipeline_status()["oldest_waiting"]["kind"] == "event"
+    Badge.objects.filter(pk=late.pk).update(due_at=None)
+    oldest = pipeline_status()["oldest_waiting"]
+    assert oldest["kind"] == "event"
+    assert 300 <= oldest["seconds"] < 360
 
 
 def test_an_organization_whose_key_is_refused_is_named(bus):

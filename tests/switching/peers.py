@@ -2,10 +2,13 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
+
+import psycopg
 
 from pipeline.lms.events import PASSING
 from pipeline.switching.dump import read_dump
@@ -129,7 +132,7 @@ class PeerDump:
 
 def imported(file: Path, *, dry_run: bool = False, with_keys: bool = True, **lms_ids: int) -> Report:
     """Take over a dump; `lms_ids` by username."""
-    return take_over(read_dump(str(file), silent), lms_ids, dry_run=dry_run, told=silent, with_keys=with_keys)
+    return take_over(read_dump(str(file), silent), lms_ids, dry_run=dry_run, advance=silent, with_keys=with_keys)
 
 
 def said(report: Report, section: Section) -> dict[tuple[str, int | str], str]:
@@ -150,34 +153,61 @@ PARENTS = {
 }
 
 
+RESETS = "badges_badgepenalty_requirements"
+"""The table of a penalty's requirements, which a dump has as a list."""
+
+
 def as_database(records: list[dict[str, Any]], file: Path) -> Path:
     """The records as Django keeps them on SQLite: UUIDs without hyphens, booleans as numbers, times without a zone."""
-    resets: list[tuple[int, int]] = []
     with sqlite3.connect(file) as database:
-        database.execute(
-            "CREATE TABLE badges_badgepenalty_requirements (id INTEGER PRIMARY KEY, badgepenalty_id, badgerequirement_id)"
-        )
-        for model in {row["model"] for row in records}:
-            rows = [row for row in records if row["model"] == model]
-            names = [name for name in rows[0]["fields"] if name not in ("groups", "user_permissions", "requirements")]
-            columns = [PARENTS.get(model, "id"), *(f"{name}_id" if name in LINKS else name for name in names)]
+        for table, columns, rows in _tables(records):
             quoted = ", ".join(f'"{column}"' for column in columns)
-            database.execute(f"CREATE TABLE {model.replace('.', '_')} ({quoted})")
-            for row in rows:
-                values = [row["pk"], *(_stored(name, row["fields"][name]) for name in names)]
-                marks = ", ".join("?" * len(values))
-                database.execute(f"INSERT INTO {model.replace('.', '_')} ({quoted}) VALUES ({marks})", values)
-                resets += [(row["pk"], named) for named in row["fields"].get("requirements", [])]
-        database.executemany(
-            "INSERT INTO badges_badgepenalty_requirements (badgepenalty_id, badgerequirement_id) VALUES (?, ?)", resets
-        )
+            database.execute(f"CREATE TABLE {table} ({quoted})")
+            marks = ", ".join("?" * len(columns))
+            stored = [[_on_sqlite(*cell) for cell in zip(columns, row, strict=True)] for row in rows]
+            database.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", stored)
     database.close()
     return file
 
 
-def _stored(name: str, value: Any) -> Any:
-    if name in ("uuid", "external_uuid") and value:
+def as_postgres(records: list[dict[str, Any]], url: str) -> None:
+    """The records as Django keeps them on PostgreSQL, in columns of the types that it gives them; what was there goes."""
+    with psycopg.connect(url) as database:
+        for table, columns, rows in _tables(records):
+            types = ", ".join(f'"{column}" {_type(column)}' for column in columns)
+            database.execute(f"DROP TABLE IF EXISTS {table}")
+            database.execute(f"CREATE TABLE {table} ({types})")
+            marks = ", ".join(["%s"] * len(columns))
+            with database.cursor() as cursor:
+                cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+def _tables(records: list[dict[str, Any]]) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """Name, columns and rows of each table."""
+    resets = []
+    for model in {row["model"] for row in records}:
+        rows = [row for row in records if row["model"] == model]
+        names = [name for name in rows[0]["fields"] if name not in ("groups", "user_permissions", "requirements")]
+        columns = [PARENTS.get(model, "id"), *(f"{name}_id" if name in LINKS else name for name in names)]
+        yield model.replace(".", "_"), columns, [[row["pk"], *(row["fields"][name] for name in names)] for row in rows]
+        resets += [[row["pk"], named] for row in rows for named in row["fields"].get("requirements", [])]
+    yield RESETS, ["badgepenalty_id", "badgerequirement_id"], resets
+
+
+UUIDS = ("uuid", "external_uuid")
+TIMES = ("created", "modified", "date_joined", "last_login")
+
+
+def _on_sqlite(column: str, value: Any) -> Any:
+    if column in UUIDS and value:
         return UUID(value).hex
-    if isinstance(value, str) and name in ("created", "modified", "date_joined", "last_login"):
-        return value.replace("T", " ").removesuffix("Z")
-    return value
+    return value.replace("T", " ").removesuffix("Z") if column in TIMES and value else value
+
+
+def _type(column: str) -> str:
+    if column in UUIDS or column in TIMES:
+        return "uuid" if column in UUIDS else "timestamp with time zone"
+    if column.startswith("is_"):
+        return "boolean"
+    is_number = column == "id" or (column.endswith("_id") and column != "external_id")
+    return "bigint" if is_number or column in ("site_id", "credential_content_type") else "text"

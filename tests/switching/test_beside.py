@@ -5,7 +5,9 @@ from uuid import uuid4
 import pytest
 
 from pipeline import stages
-from pipeline.models import Badge, Fulfillment, Learner, Organization, Template
+from pipeline.ledgers import observations
+from pipeline.models import Badge, CredlyState, Fulfillment, Learner, Organization, Template
+from pipeline.switching.organizations import KeyThere
 from pipeline.switching.report import Section, Written
 from tests.ledgers import builders
 from tests.ledgers.builders import deliver, fails, passes
@@ -61,6 +63,21 @@ def test_beside_the_peer_nothing_calls_credly_until_the_keys_come(site: OldSite,
     assert site.calls_to_issue() == 1
 
 
+def test_without_keys_is_refused_where_a_key_is_here_all_the_same(site: OldSite, switch, settings):
+    credly = settings.BADGES_CONFIG["credly"]
+    in_settings = {"ORGANIZATIONS": {site.academy.organization: site.academy.key}}
+    settings.BADGES_CONFIG = settings.BADGES_CONFIG | {"credly": credly | in_settings}
+    with pytest.raises(KeyThere, match=f"an API key of {site.academy.organization}: take it out of") as refusal:
+        switch(with_keys=False)
+    assert site.academy.key not in str(refusal.value)
+    assert not Template.objects.exists()
+    settings.BADGES_CONFIG = settings.BADGES_CONFIG | {"credly": credly}
+    switch(with_keys=False)
+    Organization.objects.update(api_key=site.academy.key)
+    with pytest.raises(KeyThere):
+        switch(with_keys=False, dry_run=True)
+
+
 def test_a_badge_that_the_peer_revoked_meanwhile_is_revoked_here(site: OldSite, switch):
     switch()
     deliver(passes(site.dana, AFTER))
@@ -93,7 +110,11 @@ def test_what_events_awarded_here_alone_is_looked_up_before_it_is_issued(site: O
     report = switch()
     row = Badge.objects.get()
     assert said(report, Section.ASKED).keys() == {("badge", str(row.uuid))}
-    assert said(report, Section.DIFFERS) == {("badge", str(row.uuid)): "awarded here; the peer has none."}
+    assert said(report, Section.DIFFERS) == {
+        ("badge", str(row.uuid)): "awarded here; the peer has none.",
+        ("learner", row.learner_id): f"An event fulfilled requirement-{site.template[1]} here; at the peer it is not "
+        "fulfilled.",
+    }
     work_off()
     assert site.at_credly() == [(str(credly_id), "pending")]
     assert site.calls_to_issue() == 0
@@ -135,7 +156,7 @@ def test_two_different_badges_at_credly_are_told_and_ours_stays(site: OldSite, s
     pk = site.dump.holder(site.template, state="pending", credly_id=uuid4())
     switch()
     here = uuid4()
-    Badge.objects.update(credly_id=here)
+    assert observations.replaced(Badge.objects.get(), here, CredlyState.PENDING, "webhook")
     report = switch()
     assert f"the learner's badge here is {here}" in said(report, Section.DIFFERS)["badges.credlybadge", pk]
     assert Badge.objects.get().credly_id == here

@@ -1,6 +1,9 @@
 """What an operator sees of `import_openedx_credentials`."""
 
 import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,10 @@ def test_as_json_it_prints_one_object(capsys: pytest.CaptureFixture[str]):
         "progress": 7,
         "fulfillments": 8,
         "badges": 7,
+        "renewed_learners": 0,
+        "renewed_fulfillments": 0,
+        "taken_back": 0,
+        "renewed_badges": 0,
         "adopted": 0,
         "looked_up": 0,
     }
@@ -56,7 +63,7 @@ def test_as_json_it_prints_one_object(capsys: pytest.CaptureFixture[str]):
         "reason": "Its template was deleted at the peer.",
         "advice": None,
     } in data["left_out"]
-    assert {row["name"] for row in data["templates"]} == {"Two Courses", "One of Two"}
+    assert {row["name"] for row in data["templates"]} == {"Two Courses", "One of Two", "Archived"}
 
 
 def test_a_database_does_as_well_as_a_file(
@@ -68,6 +75,28 @@ def test_a_database_does_as_well_as_a_file(
     assert from_database == from_file
     monkeypatch.setenv("PEER_DATABASE_URL", f"sqlite:///{file}")
     assert run(capsys, COMMAND, "--database", "env:PEER_DATABASE_URL", "--dry-run") == from_file
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["JSON", "JSONL"])
+def test_a_dump_comes_through_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, lines: bool):
+    records = json.loads(REFERENCE.read_text())
+    content = "\n".join(map(json.dumps, records)) if lines else json.dumps(records)
+    from_file = run(capsys, COMMAND, str(REFERENCE), "--dry-run")
+    source, sink = os.pipe()
+    with open(sink, "w") as pipe, ThreadPoolExecutor() as writer, open(source) as standard_input:
+        writer.submit(lambda: (pipe.write(content), pipe.close()))
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        assert run(capsys, COMMAND, "-", "--dry-run") == from_file
+
+
+def test_without_keys_is_refused_in_one_line_where_a_key_is_here(capsys: pytest.CaptureFixture[str]):
+    run(capsys, COMMAND, str(REFERENCE))
+    ran = run(capsys, COMMAND, str(REFERENCE), "--without-keys", "--dry-run")
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.startswith(
+        "CommandError: --without-keys: Credly can be called all the same, for there is an API key"
+    )
+    assert "example-key-one" not in ran.err
 
 
 def test_lms_ids_are_taken_from_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path):
@@ -92,10 +121,10 @@ def test_wrong_input_is_one_line_and_status_1(capsys: pytest.CaptureFixture[str]
 
 def test_a_source_with_an_error_changes_nothing(capsys: pytest.CaptureFixture[str], dump: PeerDump, tmp_path: Path):
     dump.course_template()
-    dump.records[-1]["fields"]["operator"] = "lt"
+    dump.records[-1]["fields"]["operator"] = 7
     ran = run(capsys, COMMAND, str(dump.write(tmp_path / "peer.json")))
     assert ran.status == 1
-    assert ran.err.endswith("operator must be one of eq, ne\n")
+    assert ran.err.endswith("operator must be a text\n")
     assert not Template.objects.exists()
 
 

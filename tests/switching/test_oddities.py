@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from pipeline.models import Badge, Fulfillment, Learner, Organization, Requirement, Template
+from pipeline.switching import people
 from pipeline.switching.report import Report, Section
 from tests.ledgers import builders
 from tests.switching.peers import PeerDump, entries, imported, said
@@ -55,6 +56,21 @@ def test_two_users_of_one_lms_id_are_one_learner(dump: PeerDump, switch):
     report = switch()
     assert Learner.objects.count() == Fulfillment.objects.count() == 1
     assert ("core.user", other) in said(report, Section.NOTED)
+
+
+def test_of_two_users_of_one_lms_id_the_same_one_names_the_learner_each_time(
+    dump: PeerDump, switch, monkeypatch: pytest.MonkeyPatch
+):
+    """Also if their rows are written in different chunks."""
+    monkeypatch.setattr(people, "AT_ONCE", 1)
+    owner = dump.organization()
+    first, second = dump.course_template(owner), dump.course_template(owner)
+    dump.holder(second, "dana_moe", 4711)
+    dump.user("dana", 4711)
+    dump.progress("dana", *first)
+    switch()
+    assert Learner.objects.get().username == "dana_moe"
+    assert switch().is_done
 
 
 def test_an_lms_id_that_the_file_and_the_user_disagree_about_is_left_out(dump: PeerDump, switch):
@@ -186,7 +202,7 @@ def test_an_active_template_without_requirement_or_of_another_state_is_not_activ
     assert not Template.objects.filter(active=True).exists()
     told = templates_told(report)
     assert "It has no requirement." in told
-    assert "Its state at Credly is draft." in told
+    assert "At Credly the template is not active but in the state “draft”." in told
 
 
 def test_requirements_without_a_group_are_told_to_be_needed_each(dump: PeerDump, switch):
@@ -220,6 +236,74 @@ def test_what_speaks_against_an_active_template_is_told(dump: PeerDump, switch):
     told = templates_told(switch())
     assert "“is_passed” is no key path" in told
     assert f"Penalty “penalty-{pk}”: It takes back no requirement." in told
+    assert not Template.objects.get().active
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("data.course.course_key", "x"), ("is_passed", "true"), ("is_passing", "perhaps")]
+)
+def test_a_template_whose_requirement_can_never_be_met_is_not_active(dump: PeerDump, switch, path: str, value: str):
+    _, demo = dump.course_template()
+    dump.add("badges.datarule", requirement=demo, data_path=path, operator="eq", value=value)
+    told = templates_told(switch())
+    assert "It is active at the peer, and not here." in told
+    assert path in told
+    assert not Template.objects.get().active
+
+
+def test_a_rule_with_another_operator_is_left_out_and_its_template_not_active(dump: PeerDump, switch):
+    template, demo = dump.course_template(name="Odd")
+    dump.holder((template, demo))
+    dump.course_template(name="Other")
+    greater = dump.add("badges.datarule", requirement=demo, data_path="grade.percent", operator="gt", value="80")
+    below = dump.penalty(template, [demo], ("is_passing", "lt", "true"))
+    report = switch()
+    left, told = said(report, Section.LEFT_OUT), templates_told(report)
+    assert left["badges.datarule", greater] == "Its operator is neither eq nor ne."
+    assert {label for label, _ in left} == {"badges.datarule", "badges.penaltydatarule"}
+    assert f"Rule {greater} of requirement {demo} has another operator than eq and ne: it is left out." in told
+    assert f"of penalty {below} has another operator" in told
+    assert dict(Template.objects.values_list("name", "active")) == {"Odd": False, "Other": True}
+    assert Requirement.objects.get(template__name="Odd").rules.count() == 2
+    assert Badge.objects.get().credly_state == "accepted"
+    assert switch().is_done
+
+
+@pytest.mark.parametrize("blend", ["a", "AA", "1"])
+def test_a_requirement_whose_group_is_no_letter_has_none_and_its_template_is_not_active(
+    dump: PeerDump, switch, blend: str
+):
+    template = dump.template()
+    pk = dump.requirement(template, ("is_passing", "eq", "true"), blend=blend)
+    told = templates_told(switch())
+    assert f"The group of requirement {pk} is no letter from A to Z: here it has none." in told
+    assert Requirement.objects.get().group == ""
+    assert not Template.objects.get().active
+
+
+def test_a_template_of_an_unknown_state_counts_as_a_draft(dump: PeerDump, switch):
+    dump.course_template(state="retired")
+    told = templates_told(switch())
+    assert "Its state at the peer is none that is known here: it counts as a draft until it is synced." in told
+    row = Template.objects.get()
+    assert (row.state, row.active) == ("draft", False)
+
+
+def test_a_badge_that_is_neither_awarded_nor_revoked_is_left_out(dump: PeerDump, switch):
+    pk = dump.holder(dump.course_template(), status="lost")
+    report = switch()
+    (entry,) = [entry for entry in report.entries if (entry.section, entry.pk) == (Section.LEFT_OUT, pk)]
+    assert entry.reason == "It is neither awarded nor revoked at the peer."
+    assert entry.advice.endswith("only Credly's own refusal of duplicates prevents a second badge.")
+    assert not Badge.objects.exists()
+
+
+def test_what_is_odd_in_a_template_that_is_not_active_is_told_too(dump: PeerDump, switch):
+    template = dump.template(is_active=False)
+    pk = dump.requirement(template, ("is_passing", "gt", "true"), blend="a")
+    told = templates_told(switch())
+    assert f"The group of requirement {pk} is no letter from A to Z" in told
+    assert f"of requirement {pk} has another operator" in told
 
 
 def test_a_penalty_on_another_templates_requirement_does_without_it(dump: PeerDump, switch):
@@ -241,7 +325,7 @@ def test_templates_of_several_sites_are_told(dump: PeerDump, switch):
 
 def test_an_icon_that_is_no_web_address_is_dropped(dump: PeerDump, switch):
     dump.course_template(icon="badge_templates/icons/i.png")
-    switch()
+    assert "Its icon is no web address, and is left out." in templates_told(switch())
     assert Template.objects.get().image_url == ""
 
 

@@ -16,7 +16,7 @@ from pipeline.models import (
     Signal,
     Template,
 )
-from pipeline.switching.progress import EPOCH
+from pipeline.switching.cases import EPOCH
 from pipeline.switching.report import Section
 from tests.switching.peers import REFERENCE, imported, said
 
@@ -190,9 +190,10 @@ def test_merged_progress_and_what_means_something_else_is_told():
     assert "the same learner and template as badges.badgeprogress 7" in noted["badges.badgeprogress", 8]
     assert noted["badges.badgeprogress", 7].startswith("Complete by the rules here, but the peer has no badge of it.")
     templates = said(report, Section.TEMPLATES)
-    assert templates.keys() == {("badges.badgetemplate", 2), ("badges.badgetemplate", 3)}
+    assert templates.keys() == {("badges.badgetemplate", pk) for pk in (2, 3, 4)}
     assert templates["badges.badgetemplate", 2].startswith("It has several groups")
     assert "an event without course.ccx_course_key matches it too" in templates["badges.badgetemplate", 3]
+    assert templates["badges.badgetemplate", 4].startswith("Requirement 6 has no rule: at the peer it never matched")
 
 
 def test_the_lms_ids_of_the_lms_itself_bring_the_others_too():

@@ -62,6 +62,36 @@ def test_one_id_leads_through_every_stage_and_process(system: System, template: 
     assert emitted["signal"]
 
 
+def test_one_id_leads_on_where_a_stage_had_to_be_tried_again(system: System, template: Academy):
+    event = template.passes(learner(), COURSE)
+    system.credly("POST", "faults", {"preset": "503", "times": 1, "match": {"method": "POST"}})
+    template.play_and_wait(event)
+    issued = eventually(lambda: _ended(about(system, "credly", event), "issue", 2))
+    assert len({line["task"] for line in issued}) == 2
+    [emitted] = eventually(lambda: _ended(about(system, "worker", event), "emit", 1))
+    assert {emitted["badge"]} == {line["badge"] for line in issued}
+
+
+def test_of_what_shares_a_message_each_event_is_named_at_every_stage(system: System, template: Academy):
+    system.processes["consumer"].stop()
+    events = [template.passes(learner(), COURSE) for _ in range(20)]
+    template.play(*events)
+    system.processes["consumer"].start()
+    system.wait_until_idle()
+    for event in events:
+        assert {"issue"} <= {line["stage"] for line in about(system, "credly", event)}
+        eventually(lambda e=event: {"evaluate", "persist", "emit"} <= _stages(about(system, "worker", e)))
+
+
+def _stages(found: list[dict[str, Any]]) -> set[str]:
+    return {line["stage"] for line in found}
+
+
+def _ended(found: list[dict[str, Any]], stage: str, times: int) -> list[dict[str, Any]]:
+    ends = [line for line in found if line["stage"] == stage and "succeeded" in line["message"]]
+    return ends if len(ends) == times else []
+
+
 def _at_all(found: list[dict[str, Any]], stages: list[str]) -> list[dict[str, Any]]:
     done = {line["stage"] for line in found if "succeeded" in line["message"]}
     return found if done >= set(stages) else []

@@ -5,19 +5,20 @@ Nothing that people on call, or strangers, get to see may hold one: logs, the br
 
 import json
 import re
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 import requests
 from redis import Redis
 
 from pipeline.credly.emulator.faults import PRESETS
+from pipeline.embedded.postgres import PostgresServer
 from pipeline.embedded.system import TOPIC, System
 from pipeline.lms.events import LmsLearner
 from tests.system.academy import Academy, requirement
@@ -34,9 +35,30 @@ CLOSING = ("401", "403", "429", "429-bare")
 MARK = re.compile(r"zyq", re.IGNORECASE)
 """In every name, address and key of this drive, and nowhere else."""
 
+REFUSE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'no room for %', NEW
+    USING ERRCODE = 'disk_full', DETAIL = 'Failing row belongs to ' || (SELECT string_agg(email, ', ') FROM pipeline_learner);
+END $$
+"""
+REFUSED_OF = {
+    "pipeline_event": "INSERT",
+    "pipeline_learner": "INSERT OR UPDATE",
+    "pipeline_badge": "UPDATE",
+    "pipeline_signal": "UPDATE",
+    "pipeline_webhook": "UPDATE",
+}
+
 
 class Drive(System):
-    """A system that logs all it can, and whose bus is another database than the broker."""
+    """A system that logs all it can, whose bus is another database than the broker, and whose database quotes rows.
+
+    PostgreSQL does so wherever it refuses one; SQLite never does.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.postgres = PostgresServer(folder / "postgres")
+        super().__init__(folder, processes=OURS, lms=False, database=self.postgres)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,13 +77,23 @@ class Drive(System):
     @contextmanager
     def broken(self, table: str) -> Iterator[None]:
         """Whoever asks for this table fails, as none of our own code expects."""
-        self._rename(table, f"{table}_away")
+        self._execute(f"ALTER TABLE {table} RENAME TO {table}_away")
         yield
-        self._rename(f"{table}_away", table)
+        self._execute(f"ALTER TABLE {table}_away RENAME TO {table}")
 
-    def _rename(self, before: str, after: str) -> None:
-        with closing(sqlite3.connect(self.folder / "db.sqlite3", timeout=20)) as connection:
-            connection.execute(f"ALTER TABLE {before} RENAME TO {after}")
+    @contextmanager
+    def refusing(self, table: str) -> Iterator[None]:
+        """Rows that are written to this table are refused, with words that quote the row and name learners."""
+        self._execute(
+            f"{REFUSE}; CREATE TRIGGER refuse BEFORE {REFUSED_OF[table]} ON {table} FOR EACH ROW "
+            "EXECUTE FUNCTION refuse()"
+        )
+        yield
+        self._execute("DROP FUNCTION refuse CASCADE")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.postgres.url) as connection:
+            connection.execute(statement)
 
 
 def learner(number: int) -> LmsLearner:
@@ -72,7 +104,7 @@ def learner(number: int) -> LmsLearner:
 
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drive]:
-    with Drive(tmp_path_factory.mktemp("drive"), processes=OURS, lms=False) as system:
+    with Drive(tmp_path_factory.mktemp("drive")) as system:
         yield system
 
 
@@ -177,17 +209,41 @@ def mistype_in_the_admin(drive: Drive, staff: Staff) -> list[str]:
     return [answer.text for answer in faults]
 
 
-def what_flower_says(drive: Drive) -> list[str]:
-    def get(path: str) -> requests.Response:
-        login = tuple(drive.flower_login.split(":"))
-        return requests.get(f"http://127.0.0.1:{drive.flower_port}{path}", auth=login, timeout=20)
+def fail_at_the_database(drive: Drive, academy: Academy) -> None:
+    """The consumer and each stage meet a database that refuses their rows: a learner for each."""
 
-    tasks = get("/api/tasks").json()
-    eventually(lambda: get("/api/workers?refresh=1").json())
+    def consumer_failed() -> bool:
+        return "tries again" in drive.processes["consumer"].output()
+
+    with drive.refusing("pipeline_event"):
+        academy.play(academy.passes(learner(70), COURSE))
+        eventually(consumer_failed)
+    stages = {"persist": "learner", "issue": "badge", "emit": "signal", "webhook": "webhook"}
+    for number, (stage, row) in enumerate(stages.items(), start=71):
+        with drive.refusing(f"pipeline_{row}"):
+            academy.play(academy.passes(learner(number), COURSE))
+            eventually(lambda stage=stage: stage in {task["name"] for task in failed_by_flower(drive).values()})
+
+
+def flower(drive: Drive, path: str) -> requests.Response:
+    login = tuple(drive.flower_login.split(":"))
+    return requests.get(f"http://127.0.0.1:{drive.flower_port}{path}", auth=login, timeout=20)
+
+
+def failed_by_flower(drive: Drive) -> dict[str, dict[str, Any]]:
+    """The tasks that Flower shows as failed, by id."""
+    failed: dict[str, dict[str, Any]] = flower(drive, "/api/tasks?state=FAILURE").json()
+    return failed
+
+
+def what_flower_says(drive: Drive) -> list[str]:
+    tasks = flower(drive, "/api/tasks").json()
+    eventually(lambda: flower(drive, "/api/workers?refresh=1").json())
     assert {"evaluate", "persist", "issue", "emit", "webhook"} <= {task["name"] for task in tasks.values()}
-    failed = [name for name, task in tasks.items() if task["state"] == "FAILURE"]
+    failed = failed_by_flower(drive)
+    assert {task["exception"].partition("(")[0] for task in failed.values()} == {"OperationalError"}
     pages = ["/", "/tasks", "/broker", "/metrics", "/api/workers", "/api/tasks", "/task/nowhere"]
-    return [get(path).text for path in (*pages, *(f"/task/{task}" for task in [*failed, *tasks][:20]))]
+    return [flower(drive, path).text for path in (*pages, *(f"/task/{task}" for task in [*failed, *list(tasks)[:20]]))]
 
 
 def kept_by_the_broker(drive: Drive) -> list[str]:
@@ -210,12 +266,10 @@ def seen(drive: Drive) -> dict[str, list[str]]:
         fail_at_credly_in_every_way(drive, academy)
         send_what_is_no_event(drive)
         academy.play(academy.passes(learner(60), COURSE), _from_the_future(academy))
-        with drive.broken("pipeline_progress"):
-            academy.play(academy.passes(learner(61), COURSE))
-            eventually(lambda: "OperationalError" in drive.processes["worker"].output())
+        fail_at_the_database(drive, academy)
         pages["strangers"] = visit_what_strangers_can(drive)
         pages["faults"] = mistype_in_the_admin(drive, staff)
-        eventually(lambda: {"1", "60", "61"} <= set(academy.holders(template)))
+        eventually(lambda: {"1", "60", "70", "71", "72", "73", "74"} <= set(academy.holders(template)))
         eventually(lambda: set(PRESETS) <= met_at_credly(drive))
         api = f"{drive.credly_url}v1/organizations/{academy.organization}/badges/"
         requests.delete(api + academy.badges_at_credly(template)[0]["id"], auth=(academy.key, ""), timeout=20)

@@ -53,9 +53,16 @@ def people() -> tuple[LmsLearner, LmsLearner, LmsLearner]:
     return learner(), learner(), learner()
 
 
-@pytest.mark.parametrize("allow_duplicates", [False, True], ids=["unique at Credly", "duplicates allowed at Credly"])
+@pytest.mark.parametrize(
+    ("allow_duplicates", "synced", "extra"),
+    [
+        pytest.param(False, False, 0, id="unique at Credly"),
+        pytest.param(True, True, 0, id="duplicates allowed at Credly"),
+        pytest.param(True, False, 1, id="duplicates allowed at Credly, and the sync forgotten"),
+    ],
+)
 def test_what_the_database_forgot_is_read_again_and_every_learner_ends_with_one_badge_or_none(
-    system: System, people: tuple[LmsLearner, LmsLearner, LmsLearner], allow_duplicates: bool
+    system: System, people: tuple[LmsLearner, LmsLearner, LmsLearner], allow_duplicates: bool, synced: bool, extra: int
 ):
     academy = Academy(system)
     keeps, loses, earns = people
@@ -71,10 +78,12 @@ def test_what_the_database_forgot_is_read_again_and_every_learner_ends_with_one_
         eventually(lambda: len(signals(system, template)) == 4)
     assert academy.holders(template) == sorted([str(keeps.id), str(earns.id)])
 
+    if synced:
+        assert system.run_command("sync_organization_badge_templates").returncode == 0
     read_again(system, before)
     repaired = system.run_command("reconcile", "--organization_id", academy.organization, "--repair")
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert f"{int(allow_duplicates)} extra" in repaired.stdout
+    assert f"{extra} extra" in repaired.stdout
     system.wait_until_idle()
 
     assert academy.holders(template) == sorted([str(keeps.id), str(earns.id)])

@@ -1,6 +1,8 @@
 """Flower: behind a login, for looking only, and neither secrets nor personal data to be seen."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from pipeline import nudges
 from pipeline.embedded.redis import free_port
 from tests.system.conditions import eventually
 from tests.tasks.conftest import Start
+from tests.tasks.nodes import BrokerNode
 from tests.tasks.school import School, nothing_waits
+from tests.tls.certificates import Certificates, door, make_certificates
 
 LOGIN = ("admin", "flower-password")
 PASSWORD = "redis-password"
@@ -102,3 +106,40 @@ def all_succeeded(flower: str) -> list[str]:
     tasks = fetched(f"{flower}/api/tasks").json()
     done = {task["name"] for task in tasks.values() if task["state"] == "SUCCESS"}
     return list(tasks) if done == {"evaluate", "persist", "issue", "emit"} else []
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls_broker(celery_broker: BrokerNode, certificates: Certificates) -> Iterator[str]:
+    """The URL of the broker over TLS, without a word about whom to trust; one message waits there."""
+    with celery_broker.container.client as redis, door(certificates, celery_broker.server.port) as port:
+        redis.lpush("housekeeping", "a message")
+        yield f"rediss://:{PASSWORD}@127.0.0.1:{port}/0"
+
+
+def queues_shown(start: Start, broker: str, **variables: str) -> requests.Response:
+    port = free_port()
+    login = {"FLOWER_PORT": str(port), "FLOWER_BASIC_AUTH": ":".join(LOGIN)}
+    start("flower", CELERY_BROKER_URL=broker, **login, **variables).wait_for_output("Visit me at")
+    return fetched(f"http://127.0.0.1:{port}/api/queues/length")
+
+
+def test_queues_are_shown_of_a_broker_whose_certificate_a_named_authority_signed(
+    tls_broker: str, certificates: Certificates, start: Start
+):
+    shown = queues_shown(start, f"{tls_broker}?ssl_ca_certs={certificates.authority}")
+    assert shown.json() == {"active_queues": [{"name": "housekeeping", "messages": 1}]}
+
+
+def test_queues_are_shown_of_a_broker_that_need_not_prove_who_it_is(tls_broker: str, start: Start):
+    shown = queues_shown(start, tls_broker, REDIS_TLS_VERIFY="false")
+    assert shown.json() == {"active_queues": [{"name": "housekeeping", "messages": 1}]}
+
+
+def test_flower_does_not_speak_to_a_broker_that_another_authority_signed(tls_broker: str, start: Start, tmp_path: Path):
+    other = make_certificates(tmp_path).authority
+    assert queues_shown(start, f"{tls_broker}?ssl_ca_certs={other}").status_code == 500

@@ -53,7 +53,8 @@ def test_a_worker_that_waits_for_credly_ends_in_time_and_each_badge_is_issued_on
     assert credly.ready()
     school.fault(delay=60, times=4)
     events = school.store([school.message() for _ in range(6)])
-    nudges.evaluate(events)
+    for event in events:
+        nudges.evaluate([event])  # those evaluated together would share their message to credly
     eventually(lambda: len(school.calls("POST")) == 4)
     eventually(lambda: (celery_broker.waiting("issue"), celery_broker.taken()) == (2, 4))
     assert stopped_in_time(credly)

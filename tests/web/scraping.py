@@ -1,6 +1,7 @@
 """What Prometheus would read."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 import pytest
 from django.test import Client
@@ -15,6 +16,7 @@ class Scraped:
     """The metrics of one scrape."""
 
     families: list[Metric]
+    at: float = field(default_factory=time.time)
 
     def values(self, name: str, **labels: str) -> list[float]:
         """Of all samples of this name that have these labels."""
@@ -38,4 +40,9 @@ def scrape(monkeypatch: pytest.MonkeyPatch) -> Scraped:
     monkeypatch.setattr("pipeline.web.metrics.exposition", Exposition())
     answer = Client().get("/metrics")
     assert answer.status_code == 200
-    return Scraped(list(text_string_to_metric_families(answer.text)))
+    return read(answer.text)
+
+
+def read(page: str) -> Scraped:
+    """The metrics of a page."""
+    return Scraped(list(text_string_to_metric_families(page)))

@@ -1,5 +1,6 @@
 """How a site that others can reach is served: over HTTPS only, with cookies and headers that keep it so."""
 
+import copy
 import json
 import os
 import secrets
@@ -8,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 import pytest
 from django.test import Client
+
+from pipeline.checks import check_encryption
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN = "/admin/login/"
@@ -62,12 +66,72 @@ def test_the_check_for_deployment_finds_nothing_with_what_production_needs(tmp_p
         ({"SECRET_KEY": "short"}, "security.W009"),
         ({"DEBUG": "true"}, "security.W018"),
         ({"CREDLY_WEBHOOK_SECRET": ""}, "badges.W006"),
+        ({"CREDLY_API_BASE_URL": "http://credly.example.org/v1/"}, "badges.W008"),
+        ({"REDIS_URL": "redis://redis.example.org:6379/0"}, "badges.W008"),
     ],
 )
 def test_the_check_for_deployment_finds_what_is_open(tmp_path: Path, change: dict[str, str], complaint: str):
     ran = run(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "WARNING", **(IN_PRODUCTION | change))
     assert ran.returncode == 1
     assert complaint in ran.stderr
+
+
+@pytest.fixture
+def unencrypted(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def unencrypted(name: str, url: str) -> bool:
+        """Whether the check finds that this setting, and no other, sends in the clear."""
+        if name == "DATABASE_URL":
+            monkeypatch.setitem(settings.DATABASES, "default", dj_database_url.parse(url))
+        elif name.startswith("CREDLY"):
+            settings.BADGES_CONFIG = copy.deepcopy(settings.BADGES_CONFIG)
+            settings.BADGES_CONFIG["credly"][name] = url
+        else:
+            setattr(settings, name, url)
+        found = check_encryption(None)
+        assert [message.msg.partition(":")[0] for message in found] == [name] * len(found)
+        return bool(found)
+
+    return unencrypted
+
+
+SERVICES = {
+    "CREDLY_API_BASE_URL": ["http://{}/v1/"],
+    "CREDLY_SANDBOX_API_BASE_URL": ["http://{}/v1/"],
+    "CELERY_BROKER_URL": ["redis://:secret@{}:6379/0", "amqp://me:secret@{}//", "sentinel://{}:26379/0"],
+    "EVENT_BUS_REDIS_CONNECTION_URL": ["redis://:secret@{}/0"],
+    "DATABASE_URL": ["postgres://me:secret@{}/badges", "postgres://me:secret@{}/badges?sslmode=prefer"],
+}
+
+
+@pytest.mark.parametrize(("name", "url"), [(name, url) for name, urls in SERVICES.items() for url in urls])
+def test_what_is_called_on_another_machine_without_tls_is_warned_of(unencrypted: Any, name: str, url: str):
+    for elsewhere in ("there.example.org", "192.0.2.7", "[2001:db8::7]", "redis"):
+        assert unencrypted(name, url.format(elsewhere)), elsewhere
+    for here in ("localhost", "127.0.0.1", "127.8.8.8", "[::1]"):
+        assert not unencrypted(name, url.format(here)), here
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("CREDLY_API_BASE_URL", "https://api.credly.com/v1/"),
+        ("CELERY_BROKER_URL", "rediss://there.example.org/0"),
+        ("CELERY_BROKER_URL", "amqps://there.example.org//"),
+        ("EVENT_BUS_REDIS_CONNECTION_URL", "unix:///run/redis.sock"),
+        ("DATABASE_URL", "postgres://there.example.org/badges?sslmode=verify-full"),
+        ("DATABASE_URL", "postgres://%2Frun%2Fpostgresql/badges"),
+        ("DATABASE_URL", "sqlite:////srv/db.sqlite3"),
+    ],
+)
+def test_what_is_encrypted_or_does_not_leave_this_machine_is_not_warned_of(unencrypted: Any, name: str, url: str):
+    assert not unencrypted(name, url)
+
+
+def test_where_the_host_gives_the_address_of_postgresql_its_own_variable_serves(
+    unencrypted: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PGSSLMODE", "require")
+    assert not unencrypted("DATABASE_URL", "postgres://there.example.org/badges")
 
 
 def test_a_site_with_a_name_of_its_own_is_served_over_https_by_one_proxy_unless_it_says_otherwise(read: Any):

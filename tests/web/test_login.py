@@ -94,6 +94,35 @@ def test_who_has_a_network_of_ipv6_addresses_has_them_counted_as_one():
     assert attempt(PASSWORD, address="2001:db8:1:2::1") == "in"
 
 
+def test_addresses_of_ipv4_that_are_written_as_ipv6_are_told_apart():
+    guess(address="::ffff:192.0.2.1")
+    assert attempt(PASSWORD, address="192.0.2.1") == "too many"
+    assert attempt(PASSWORD, address="::ffff:192.0.2.2") == "in"
+
+
+def test_a_name_counts_as_the_same_in_whatever_case_it_is_written():
+    names = ["ada", "Ada", "aDa", "ADA"]
+    for number in range(login.ATTEMPTS_PER_ACCOUNT):
+        attempt("guess", name=names[number % len(names)])
+    assert attempt(PASSWORD) == "too many"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "another"),
+    [
+        ("203.0.113.7:4711", "203.0.113.7:4712", "203.0.113.8:4711"),
+        ("[2001:db8:1:1::1]:4711", "2001:db8:1:1::2", "[2001:db8:1:2::1]"),
+    ],
+)
+def test_a_port_that_the_proxy_writes_behind_the_address_does_not_count(
+    settings: Any, first: str, second: str, another: str
+):
+    settings.PROXIES = 1
+    guess(x_forwarded_for=first)
+    assert attempt(PASSWORD, x_forwarded_for=second) == "too many"
+    assert attempt(PASSWORD, x_forwarded_for=another) == "in"
+
+
 def test_behind_a_proxy_the_address_is_what_the_proxy_wrote_and_nothing_that_the_client_did(settings: Any):
     settings.PROXIES = 1
     for number in range(login.ATTEMPTS_PER_ACCOUNT):

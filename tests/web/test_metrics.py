@@ -1,31 +1,43 @@
 """`/metrics`: what it tells, whom it tells, what it costs, and that it tells nothing about anybody."""
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from threading import Event as Happening
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import measures, stages
+from pipeline.bus.codec import UndecodableMessage
+from pipeline.bus.streams import StreamReader
 from pipeline.checks import check_metrics_token
 from pipeline.credly.client import CredlyClient
 from pipeline.embedded.redis import free_port
 from pipeline.embedded.system import PROJECT
 from pipeline.ledgers import inbox
+from pipeline.ledgers.claims import MOST_TAKEN_UP
 from pipeline.metrics.exposition import Exposition
-from pipeline.models import Badge, Event, Gap, Signal, Webhook
+from pipeline.metrics.gauges import gauge
+from pipeline.models import Badge, Event, EventStatus, Gap, Signal, Webhook
+from pipeline.stages.consume import InboxConsumer
+from tests.bus.examples import fields
 from tests.ledgers.builders import (
+    MATH,
     TOPIC,
     badge,
+    course_template,
     held_badge,
     lms_learner,
     message,
@@ -67,26 +79,94 @@ def test_it_is_text_that_prometheus_reads_and_every_metric_says_what_it_means(mo
     assert all(family.name.startswith("badges_") and family.documentation.endswith(".") for family in families)
 
 
-def test_events_are_told_by_type_and_by_what_became_of_them(scraped):
-    ids = received(*(passes(lms_learner(), minute) for minute in range(4)))
-    Event.objects.filter(pk=ids[0]).update(status="failed")
-    Event.objects.filter(pk=ids[1]).update(status="processed")
-    Event.objects.filter(pk=ids[2]).update(received_at=ago(100))
+def test_events_that_wait_or_failed_are_told(scraped):
+    failed, processed, late, _ = received(*(passes(lms_learner(), minute) for minute in range(4)))
+    inbox.refuse(failed, "No reason.")
+    inbox.finish(inbox.waiting([processed]), EventStatus.PROCESSED)
+    Event.objects.filter(pk=late).update(due_at=ago(100))
     page = scraped()
     assert page.value("badges_events", state="received") == 2
     assert page.value("badges_events", state="failed") == 1
-    passing = Event.objects.get(pk=ids[1]).type
-    assert page.value("badges_events_recent", type=passing, state="processed") == 1
-    assert page.value("badges_due", stage="evaluate") == 2
+    assert (page.value("badges_waiting", stage="evaluate"), page.value("badges_due", stage="evaluate")) == (2, 1)
     assert 100 <= page.value("badges_oldest_due_seconds", stage="evaluate") < 150
 
 
-def test_types_that_nobody_knows_share_one_label_since_anybody_can_invent_them(scraped):
-    for number in range(3):
-        inbox.store([message(passes(lms_learner(), 1), type=f"org.nobody.knows.{number}.v1")], TOPIC)
+def test_old_events_that_are_run_again_are_not_due_before_their_time(scraped):
+    ids = received(*(passes(lms_learner(), minute) for minute in range(3)))
+    inbox.finish(inbox.waiting(ids), EventStatus.IGNORED)
+    Event.objects.update(received_at=ago(100 * 86_400))
+    inbox.replay(ids)
     page = scraped()
-    assert page.values("badges_events_recent") == [3]
-    assert page.value("badges_events_recent", type="other") == 3
+    assert (page.value("badges_waiting", stage="evaluate"), page.value("badges_due", stage="evaluate")) == (3, 0)
+    assert page.value("badges_oldest_due_seconds", stage="evaluate") == 0
+
+
+@pytest.fixture
+def committed(django_capture_on_commit_callbacks: Any, scraped: Scrape) -> Callable[[], Any]:
+    """While `with committed():` lasts, what is done is committed, and counted."""
+
+    @contextmanager
+    def committed() -> Iterator[None]:
+        with django_capture_on_commit_callbacks(execute=True):
+            yield
+        measures.share()
+
+    return committed
+
+
+ENDED = "badges_events_ended_total"
+
+
+def test_events_are_counted_by_type_and_by_what_became_of_them_and_each_end_once(scraped, committed):
+    course_template()
+    who = lms_learner()
+    with committed():
+        meets, another, no_learner = passes(who, 1), passes(who, 2, MATH), passes(who, 3)
+        bad = message(no_learner, payload={"is_passing": True, "course": {}})
+        inbox.store([message(meets), message(another), bad], TOPIC)
+        for _ in range(2):
+            stages.persist(stages.evaluate([meets.id, another.id, no_learner.id]))
+    counted = {outcome: scraped().values(ENDED, type=meets.type, outcome=outcome) for outcome in EventStatus.values}
+    assert counted == {"processed": [1], "ignored": [1], "failed": [1], "received": []}
+
+
+def test_events_that_are_given_up_count_as_failed(scraped, committed):
+    raises, kills = received(passes(lms_learner(), 1), passes(lms_learner(), 2))
+    with committed():
+        for event in [raises, kills] * (MOST_TAKEN_UP + 1):
+            inbox.take_up(event)
+            Event.objects.filter(pk=kills).update(claimed_until=timezone.now())
+            inbox.stumble(raises, RuntimeError("boom"))
+    assert scraped().values(ENDED) == [2]
+    assert scraped().values(ENDED, outcome="failed") == [2]
+
+
+def test_events_that_end_when_they_are_stored_are_counted_and_repeats_are_not(scraped, committed):
+    ours = message(passes(lms_learner(), 1), type="org.openedx.learning.badge.awarded.v1")
+    unreadable = UndecodableMessage(id=uuid4(), type="", position="3-0", raw=b"bytes", reason="Unreadable.")
+    for messages in ([ours, unreadable], [ours, unreadable, message(passes(lms_learner(), 2))], [ours]):
+        with committed():
+            inbox.store(messages, TOPIC)
+    assert scraped().value(ENDED, outcome="ignored", type=ours.type) == 1
+    assert scraped().value(ENDED, outcome="failed") == 1
+    assert len(scraped().values(ENDED)) == 2
+
+
+def test_what_is_rolled_back_is_not_counted(scraped, committed):
+    [event] = received(passes(lms_learner(), 1))
+    with committed(), suppress(ZeroDivisionError), transaction.atomic():
+        inbox.refuse(event, "No reason.")
+        raise ZeroDivisionError
+    assert scraped().values(ENDED) == []
+
+
+def test_types_that_nobody_knows_share_one_label_since_anybody_can_invent_them(scraped, committed):
+    events = [message(passes(lms_learner(), 1), type=f"org.nobody.knows.{number}.v1") for number in range(3)]
+    with committed():
+        inbox.store(events, TOPIC)
+        stages.evaluate([event.id for event in events])
+    assert scraped().values(ENDED) == [3]
+    assert scraped().value(ENDED, type="other", outcome="failed") == 3
 
 
 def test_what_waits_is_told_by_stage_and_what_a_closed_gate_holds_back_is_not_due(scraped):
@@ -200,6 +280,19 @@ def test_how_long_an_event_took_to_credly_and_to_its_signal_is_told_once_the_sig
     assert page.value("badges_event_to_credly_seconds_bucket", le="10.0") == 0
 
 
+def test_batches_that_a_consumer_cannot_store_are_told_as_failures_and_not_as_its_last_run(scraped):
+    def refuse(*_: Any) -> None:
+        raise OperationalError("the disk is full")
+
+    reader = StreamReader(TOPIC, "group", "one")
+    with connection.execute_wrapper(refuse), pytest.raises(OperationalError):
+        InboxConsumer(TOPIC, "group", "one")._take([(b"1-0", fields())], reader)
+    measures.share()
+    page = scraped()
+    assert page.value("badges_stage_seconds_count", stage="consume", outcome="failure") == 1
+    assert page.values("badges_stage_last_run_timestamp_seconds") == []
+
+
 def test_what_is_measured_while_redis_is_away_is_told_once_it_is_back(scraped, settings):
     there = settings.CELERY_BROKER_URL
     settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"
@@ -218,30 +311,120 @@ def test_a_page_is_kept_for_seconds_so_that_scraping_costs_nothing(monkeypatch, 
         assert Client().get(PATH).content == first
 
 
-def test_what_takes_long_is_asked_for_all_the_more_seldom(monkeypatch):
-    exposition = Exposition()
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, as whoever keeps a page sees it."""
     now = [0.0]
+    monkeypatch.setattr("pipeline.metrics.exposition.time.monotonic", lambda: now[0])
+    return now
 
-    def slow() -> list[Any]:
-        now[0] += 2.0
+
+@pytest.mark.parametrize(
+    ("took", "answers", "kept"),
+    [
+        (0.01, True, 10.0),
+        (0.5, True, 25.0),
+        (7.0, True, 60.0),  # longer would hide for as long what changes
+        (7.0, False, 10.0),  # a time-out says nothing of what an answer would cost
+    ],
+)
+def test_what_takes_long_is_asked_for_all_the_more_seldom_but_within_a_minute(monkeypatch, clock, took, answers, kept):
+    asked = []
+
+    def part() -> list[Any]:
+        asked.append(clock[0])
+        clock[0] += took
+        if not answers:
+            raise TimeoutError
         return []
 
-    monkeypatch.setattr("pipeline.metrics.exposition.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("pipeline.metrics.exposition.PARTS", {"slow": slow})
+    monkeypatch.setattr("pipeline.metrics.exposition.STANDING", {"database": part})
+    exposition = Exposition()
     exposition.page()
-    now[0] = 99.0
+    ends = clock[0] + kept
+    for clock[0] in (ends - 0.1, ends + 0.1):
+        exposition.page()
+    assert asked == [0.0, ends + 0.1]
+
+
+def test_who_asks_while_the_page_is_made_gets_what_was_known_before(monkeypatch, clock):
+    """One that hangs must not hold a thread of the web process for each scrape."""
+    asked, answer = Happening(), Happening()
+
+    def hangs() -> list[Any]:
+        asked.set()
+        answer.wait(30)
+        return [gauge("badges_seen", "Seen.", 2)]
+
+    monkeypatch.setattr(
+        "pipeline.metrics.exposition.STANDING", {"database": lambda: [gauge("badges_seen", "Seen.", 1)]}
+    )
+    exposition = Exposition()
     exposition.page()
-    assert now[0] == 99.0
-    now[0] = 100.0
-    exposition.page()
-    assert now[0] == 102.0
+    clock[0] = 100.0
+    monkeypatch.setattr("pipeline.metrics.exposition.STANDING", {"database": hangs})
+    first = Thread(target=exposition.page)
+    first.start()
+    assert asked.wait(30)
+    assert "badges_seen 1.0" in exposition.page().decode()
+    assert first.is_alive()
+    answer.set()
+    first.join()
+    assert "badges_seen 2.0" in exposition.page().decode()
+
+
+def test_counters_never_go_back_whichever_web_process_is_asked():
+    """Each keeps what stands for a time of its own, and none of them what flows."""
+    one, another = Exposition(), Exposition()
+    told = []
+    for exposition in (one, another, one, another, one):
+        measures.BUS_MESSAGES.add(1)
+        measures.share()
+        told += [line for line in exposition.page().decode().splitlines() if line.startswith("badges_bus_messages")]
+    assert told == [f"badges_bus_messages_total {number}.0" for number in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "no JSON",
+        "7",
+        "[]",
+        '["badges_bus_messages_total"]',
+        '["badges_bus_messages_total", 7]',
+        json.dumps([measures.BUS_MESSAGES.name, "0.5"]),
+        json.dumps([measures.STAGE_LAST_RUN.name, "evaluate", "sum"]),
+        json.dumps([measures.STAGE_SECONDS.name, "evaluate", "success", ""]),
+        json.dumps([measures.STAGE_SECONDS.name, "evaluate", "success", "7.5"]),
+        json.dumps([measures.STAGE_SECONDS.name, "evaluate", "0.5"]),
+        json.dumps(["badges_of_another_version", "x", ""]),
+    ],
+)
+def test_a_field_that_we_did_not_write_or_that_another_version_did_is_left_out(scraped, shared_redis, field):
+    measures.BUS_MESSAGES.add(3)
+    measures.share()
+    shared_redis.hset(measures.KEY, field, 5)
+    shared_redis.hset(measures.KEY, json.dumps([measures.BUS_MESSAGES.name, "y", ""]), "no number")
+    page = scraped()
+    assert page.value("badges_bus_messages_total") == 3
+    flowing = {measure.name for measure in measures.MEASURES if measure is not measures.BUS_MESSAGES}
+    assert [sample for family in page.families if family.name in flowing for sample in family.samples] == []
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", PATH])
+def test_who_watches_the_process_may_call_it_by_the_address_of_its_pod(settings, path):
+    settings.ALLOWED_HOSTS = ["badges.example.org"]
+    pod = Client(headers={"host": "10.42.0.17:8000"})
+    assert pod.get(path).status_code in (200, 503)
+    assert pod.post(path).status_code == 405
+    assert pod.get("/admin/login/").status_code == 400
 
 
 def test_however_much_there_is_the_queries_are_as_many(scraped, django_assert_num_queries):
     received(*(passes(lms_learner(), 1) for _ in range(30)))
     for _ in range(5):
         badge(template=template(organization(gate_reason="failing")))
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         scraped()
 
 

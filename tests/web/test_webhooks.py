@@ -9,9 +9,13 @@ import pytest
 from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.test import Client
+from limits import RateLimitItemPerMinute
 
+from pipeline.counting import Counter
+from pipeline.embedded.redis import RedisServer
 from pipeline.ledgers import webhooks
 from pipeline.models import Organization, Webhook
+from pipeline.web import webhooks as receiving
 from pipeline.web.webhooks import LARGEST_BODY
 from tests.ledgers.builders import organization
 
@@ -164,6 +168,30 @@ def test_when_too_many_wait_credly_is_asked_to_come_again(owner, monkeypatch):
     first = pointer(owner)
     assert [post(first).status_code, post(pointer(owner)).status_code, post(first).status_code] == [200, 503, 200]
     assert post(pointer(organization())).status_code == 200
+
+
+@pytest.fixture
+def few(redis_server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two in a minute, counted in Redis."""
+    settings.CELERY_BROKER_URL = redis_server.url
+    monkeypatch.setattr(receiving, "_WITHOUT_SECRET", RateLimitItemPerMinute(2, namespace=f"{uuid4()}"))
+
+
+@pytest.mark.usefixtures("few")
+def test_without_a_secret_few_are_taken_of_each_organization_by_all_processes_together(owner, monkeypatch):
+    statuses = []
+    for _ in range(3):
+        monkeypatch.setattr(receiving, "_posted", Counter("Webhooks"))  # another web process
+        statuses.append(post(pointer(owner)).status_code)
+    assert statuses == [200, 200, 503]
+    assert Webhook.objects.count() == 2
+    assert post(pointer(organization())).status_code == 200
+
+
+@pytest.mark.usefixtures("few")
+def test_with_a_secret_as_many_are_taken_as_come(owner, settings):
+    settings.CREDLY_WEBHOOK_SECRET = SECRET
+    assert {post(pointer(owner), f"{URL}{SECRET}/").status_code for _ in range(4)} == {200}
 
 
 def test_a_database_that_is_away_is_answered_503_in_one_line(owner, caplog):

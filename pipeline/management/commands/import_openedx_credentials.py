@@ -15,7 +15,8 @@ from pipeline.configuration.organizations import ENVIRONMENT_PREFIX
 from pipeline.management.command import DatabaseCommand
 from pipeline.models import Organization
 from pipeline.switching.database import read_database
-from pipeline.switching.dump import Told, read_dump
+from pipeline.switching.dump import Advance, read_dump
+from pipeline.switching.organizations import KeyThere
 from pipeline.switching.peer import Peer, PeerError
 from pipeline.switching.people import read_lms_ids
 from pipeline.switching.takeover import take_over
@@ -26,15 +27,18 @@ class Command(DatabaseCommand):
 
     help = (
         "Take over organizations, templates, rules, learners, progress and badges of openedx/credentials, from a file "
-        "of its dumpdata or from its database. What is here already stays; a second run finds nothing to do. Credly is "
-        "not called: what it has to be asked is reported, and asked by the pipeline later. Begin with --dry-run. "
+        "of its dumpdata or from its database. A second run finds nothing to do; a newer copy brings what came since, but "
+        "for what an event or a person has changed here. Credly is not called: what it has to be asked is reported, and "
+        "asked by the pipeline later. Begin with --dry-run. "
         "Example: ./manage.py import_openedx_credentials credentials.json --dry-run"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the source and what to do with it."""
         source = parser.add_mutually_exclusive_group(required=True)
-        source.add_argument("source", nargs="?", metavar="SOURCE", help="a dumpdata file, JSON or JSONL")
+        source.add_argument(
+            "source", nargs="?", metavar="SOURCE", help="a dumpdata file, JSON or JSONL; - is standard input"
+        )
         source.add_argument(
             "--database",
             metavar="URL",
@@ -49,7 +53,8 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--without-keys",
             action="store_true",
-            help="leave API keys out, so that Credly can't be called while the peer still issues; a later run brings them",
+            help="leave API keys out, and refuse if there are any here, so that Credly can't be called while the peer still "
+            "issues; a later run brings them",
         )
         parser.add_argument("--dry-run", action="store_true", help="print the report and change nothing")
         parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
@@ -68,15 +73,15 @@ class Command(DatabaseCommand):
         """Read the peer, take over, and print the report.
 
         Raises:
-            CommandError: a source can't be used; nothing is changed.
+            CommandError: a source can't be used, or Credly could be called; nothing is changed.
         """
-        with self._bar() as told:
+        with self._bar() as advance:
             try:
                 known = read_lms_ids(lms_ids) if lms_ids else {}
-                peer = _read(source, database, told)
-            except PeerError as error:
+                peer = _read(source, database, advance)
+                report = take_over(peer, known, dry_run=dry_run, advance=advance, with_keys=not without_keys)
+            except (PeerError, KeyThere) as error:
                 raise CommandError(str(error)) from error
-            report = take_over(peer, known, dry_run=dry_run, told=told, with_keys=not without_keys)
         if not dry_run:
             for organization in Organization.objects.all():
                 stages.note_key(organization)
@@ -88,29 +93,29 @@ class Command(DatabaseCommand):
         self.stdout.write(report.summary(dry_run=dry_run))
 
     @contextmanager
-    def _bar(self) -> Iterator[Told]:
+    def _bar(self) -> Iterator[Advance]:
         """A bar for each part of the work, on a terminal."""
         with Progress(console=Console(stderr=True), transient=True, disable=not self.stderr.isatty()) as progress:
             bars: dict[str, Any] = {}
 
-            def told(what: str, done: int, total: int | None) -> None:
+            def advance(what: str, done: int, total: int | None) -> None:
                 if what not in bars:
                     bars[what] = progress.add_task(what, total=None)
                 progress.update(bars[what], completed=done, total=total)
 
-            yield told
+            yield advance
 
 
-def _read(source: str | None, database: str | None, told: Told) -> Peer:
+def _read(source: str | None, database: str | None, advance: Advance) -> Peer:
     if source:
-        return read_dump(source, told)
+        return read_dump(source, advance)
     url = database or ""
     if url.startswith(ENVIRONMENT_PREFIX):
         name = url.removeprefix(ENVIRONMENT_PREFIX)
         url = os.environ.get(name, "")
         if not url:
             raise PeerError(f"the environment variable {name} is not set")
-    return read_database(url, told)
+    return read_database(url, advance)
 
 
 def _as_json(data: dict[str, Any]) -> str:
