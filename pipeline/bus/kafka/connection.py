@@ -8,7 +8,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from django.conf import settings
 from edx_event_bus_kafka.internal.config import load_common_settings
 
-ANSWER_SECONDS = 6.0
+ANSWER_SECONDS = 4.0
 """How long an answer of a broker may take."""
 
 REGISTRY_SECONDS = 5.0

@@ -76,10 +76,11 @@ class KafkaProducer(EventBusProducer):
             client.produce(stream, key=key, value=value, headers=headers, on_delivery=reported)
             client.flush(DELIVERY_SECONDS + 1)
         except (KafkaException, BufferError) as error:
-            self._drop(client)
+            self._client = None
             raise BusUnavailable(f"Kafka did not take an event for {stream} ({type(error).__name__}).") from error
         if reports != [None]:
-            self._drop(client)
+            # It may be beyond repair, and what it still holds is sent again by the caller: begin anew.
+            self._client = None
             reason = reports[0].name() if reports and reports[0] else "no answer"
             raise BusUnavailable(f"Kafka did not take an event for {stream} ({reason}).")
 
@@ -90,11 +91,6 @@ class KafkaProducer(EventBusProducer):
                 configuration(acks="all", enable_idempotence=True, message_timeout_ms=int(DELIVERY_SECONDS * 1000))
             )
         return self._client
-
-    def _drop(self, client: Producer) -> None:
-        """After a failure begin anew: a client may be beyond repair, and what it still holds is sent again by the caller."""
-        client.purge()
-        self._client = None
 
 
 def create_producer() -> KafkaProducer:

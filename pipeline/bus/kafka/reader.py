@@ -11,7 +11,9 @@ from pipeline.bus.kafka import positions
 from pipeline.bus.kafka.codec import Entry, entry
 from pipeline.bus.kafka.connection import ANSWER_SECONDS, configuration
 from pipeline.bus.kafka.gap import Gap
+from pipeline.bus.kafka.patience import within
 from pipeline.bus.positions import entry_key
+from pipeline.bus.unavailable import BusUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +22,9 @@ BLOCK_SECONDS = 2.0
 
 GATHER_SECONDS = 0.02
 """How long what comes after the first message is waited for: a batch costs little more than one message."""
+
+LEAVE_SECONDS = 3.0
+"""How long signing off may take; with an answer before it, below the 10 seconds in which a process has to end."""
 
 SESSION_MS = 30_000
 """After this without a sign of life a consumer counts as dead, and others get its partitions."""
@@ -109,8 +114,11 @@ class TopicReader:
         self._owes = False
 
     def close(self) -> None:
-        """Leave the group: others get the partitions at once."""
-        self._client.close()
+        """Leave the group: others get the partitions at once.  If no broker listens they get them after `SESSION_MS`."""
+        try:
+            within(LEAVE_SECONDS, self._client.close)
+        except BusUnavailable as error:
+            logger.info("Left topic %s without signing off: %s", self.stream, error)
 
     def _start_over(self) -> None:
         """Forget what was fetched: the next read begins with what is committed."""
@@ -162,7 +170,7 @@ class TopicReader:
         if not offsets:
             return
         wanted = [TopicPartition(self.stream, partition, offset) for partition, offset in offsets.items()]
-        for done in self._client.commit(offsets=wanted, asynchronous=False):
+        for done in within(ANSWER_SECONDS, lambda: self._client.commit(offsets=wanted, asynchronous=False)):
             if done.error:
                 raise KafkaException(done.error)
 

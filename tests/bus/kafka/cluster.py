@@ -69,7 +69,8 @@ class Kafka:
             client = AdminClient({"bootstrap.servers": self.bootstrap})
             client.create_topics([NewTopic(topic, PARTITIONS)])[topic].result(30)
             return
-        assert self.broker.process.stdin and self.broker.process.stdout
+        assert self.broker.process.stdin
+        assert self.broker.process.stdout
         self.broker.process.stdin.write(f"{topic}\n")
         self.broker.process.stdin.flush()
         self.broker.process.stdout.readline()

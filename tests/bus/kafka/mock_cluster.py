@@ -9,10 +9,16 @@ import sys
 
 from confluent_kafka import Producer
 
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     host = Producer({"test.mock.num.brokers": 1, "log_level": 3, "allow.auto.create.topics": True})
     brokers = host.list_topics(timeout=10).brokers.values()
-    print(json.dumps({"bootstrap": ",".join(f"{broker.host}:{broker.port}" for broker in brokers)}), flush=True)
+    say(json.dumps({"bootstrap": ",".join(f"{broker.host}:{broker.port}" for broker in brokers)}))
     for line in sys.stdin:
         host.list_topics(line.strip(), timeout=10)  # asking for it creates it, with 4 partitions
-        print(json.dumps({"created": line.strip()}), flush=True)
+        say(json.dumps({"created": line.strip()}))

@@ -21,7 +21,7 @@ def publish(number: int, *, courses: int = 1) -> list[UUID]:
     """Events of this many courses, which share out the partitions; their ids."""
     ids = [uuid4() for _ in range(number)]
     producer = KafkaEventProducer(Producer(load_common_settings()))
-    for place, id in enumerate(ids):
+    for place, event_id in enumerate(ids):
         payload: dict[str, Any] = PASSED | {
             "course": PASSED["course"] | {"course_key": f"course-v1:A+B+{place % courses}"}
         }
@@ -30,7 +30,9 @@ def publish(number: int, *, courses: int = 1) -> list[UUID]:
             topic=TOPIC,
             event_key_field=KEY,
             event_data=event_data_for(COURSE_PASSING_STATUS_UPDATED, payload),
-            event_metadata=EventsMetadata(event_type=PASSING, id=id, time=datetime.now(UTC), source="openedx/lms/web"),
+            event_metadata=EventsMetadata(
+                event_type=PASSING, id=event_id, time=datetime.now(UTC), source="openedx/lms/web"
+            ),
         )
     producer.prepare_for_shutdown()
     return ids

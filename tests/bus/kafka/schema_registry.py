@@ -5,6 +5,7 @@ Prints {"url": "http://127.0.0.1:..."} and stays until it is killed.
 
 import json
 import re
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -64,7 +65,12 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer({"error_code": 40403, "message": "Schema not found"}, 404)
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}), flush=True)
+    say(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}))
     server.serve_forever()
