@@ -1,4 +1,4 @@
-"""The whole way over Kafka, every part a process: LMS, brokers, consumer, workers, Credly, and a stock reader of the signals."""
+"""The whole way over Kafka, every part a process: LMS, brokers, consumer, workers, Credly, a stock reader of the signals."""
 
 import json
 import signal
