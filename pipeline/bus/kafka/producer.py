@@ -78,10 +78,11 @@ class KafkaProducer(EventBusProducer):
         except (KafkaException, BufferError) as error:
             self._client = None
             raise BusUnavailable(f"Kafka did not take an event for {stream} ({type(error).__name__}).") from error
-        if reports != [None]:
+        # Never compared by ==: a KafkaError beside None leaves an exception behind that the next call raises.
+        if not reports or reports[0] is not None:
             # It may be beyond repair, and what it still holds is sent again by the caller: begin anew.
             self._client = None
-            reason = reports[0].name() if reports and reports[0] else "no answer"
+            reason = reports[0].name() if reports and reports[0] is not None else "no answer"
             raise BusUnavailable(f"Kafka did not take an event for {stream} ({reason}).")
 
     def _connected(self) -> Producer:
