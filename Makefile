@@ -14,7 +14,7 @@ help:  ## list these targets
 
 install: $(INSTALLED)  ## make the virtual environment .venv/ (nothing happens if it is up to date)
 
-$(INSTALLED): requirements.txt requirements-dev.txt requirements-sentry.txt requirements-otel.txt
+$(INSTALLED): requirements.txt requirements-dev.txt requirements-sentry.txt requirements-otel.txt requirements-kafka.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make $@ PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing what is needed into $(VENV)/ (once) ..."

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ UNENCRYPTED = {
 
 ENCRYPTED_MODES = ("require", "verify-ca", "verify-full")
 """Values of `sslmode` with which PostgreSQL is never spoken to in the clear (its documentation, "SSL Support")."""
+
+KAFKA_PACKAGES = ("confluent_kafka", "edx_event_bus_kafka")
 
 
 @checks.register
@@ -67,6 +70,21 @@ def check_event_bus(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
         for name in ("EVENT_BUS_PRODUCER", "EVENT_BUS_CONSUMER")
         if (error := _import_error(getattr(settings, name)))
     ]
+
+
+@checks.register
+def check_kafka(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS``: E004 if what Kafka needs is not installed, E005 without a schema registry."""
+    if not settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS:
+        return []
+    found: list[CheckMessage] = []
+    if missing := [name for name in KAFKA_PACKAGES if find_spec(name) is None]:
+        what = f"EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS: for Kafka {' and '.join(missing)} must be installed."
+        found.append(checks.Error(what, hint="Run: pip install -r requirements-kafka.txt", id="badges.E004"))
+    if not settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL:
+        what = "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL is missing; no message on Kafka can be read or written without it."
+        found.append(checks.Error(what, hint="Set it to the address that the LMS has.", id="badges.E005"))
+    return found
 
 
 @checks.register

@@ -129,6 +129,8 @@ def settings(line_format: str, level: str, *, debug: bool) -> dict[str, Any]:
         "loggers": {
             # It logs the whole data of every event, names and e-mails included.
             "openedx_events": {"level": "WARNING"},
+            # It logs the address of each call to Kafka's schema registry, with the password that may be in it.
+            "httpx2": {"level": "WARNING"},
             # At DEBUG, one tells each variable that a template does without, the other its cookie's secret.
             "django.template": {"level": "INFO"},
             "flower.command": {"level": "INFO"},

@@ -231,8 +231,22 @@ if not REDIS_TLS_VERIFY:
 
 EVENT_BUS_REDIS_STREAM_MAX_LEN = _environment.integer("EVENT_BUS_REDIS_STREAM_MAX_LEN", 10_000)
 EVENT_BUS_TOPIC_PREFIX = _environment.text("EVENT_BUS_TOPIC_PREFIX", "")
-EVENT_BUS_PRODUCER = _environment.text("EVENT_BUS_PRODUCER", "pipeline.bus.producer.create_producer")
-EVENT_BUS_CONSUMER = _environment.text("EVENT_BUS_CONSUMER", "pipeline.stages.consume.InboxConsumer")
+# With brokers of Kafka the event bus is Kafka; the names are those of edx-event-bus-kafka.
+EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = _environment.text("EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS", "")
+EVENT_BUS_KAFKA_API_KEY = _environment.text("EVENT_BUS_KAFKA_API_KEY", "")
+EVENT_BUS_KAFKA_API_SECRET = _environment.text("EVENT_BUS_KAFKA_API_SECRET", "")
+EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = _environment.url("EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL", "", ("https", "http"))
+EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY = _environment.text("EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY", "")
+EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_SECRET = _environment.text("EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_SECRET", "")
+_KAFKA = bool(EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS)
+EVENT_BUS_PRODUCER = _environment.text(
+    "EVENT_BUS_PRODUCER",
+    "pipeline.bus.kafka.producer.create_producer" if _KAFKA else "pipeline.bus.producer.create_producer",
+)
+EVENT_BUS_CONSUMER = _environment.text(
+    "EVENT_BUS_CONSUMER",
+    "pipeline.stages.consume_kafka.KafkaInboxConsumer" if _KAFKA else "pipeline.stages.consume.InboxConsumer",
+)
 EVENT_BUS_PRODUCER_CONFIG = _environment.mapping("EVENT_BUS_PRODUCER_CONFIG", PRODUCER_CONFIG_DEFAULTS)
 # The source of our signals: this service takes the place of Open edX's credentials service.
 EVENTS_SERVICE_NAME = "credentials"

@@ -19,6 +19,7 @@ from pipeline.admin.attention import FRESH_SECONDS, Finding
 from pipeline.admin.charts import Chart
 from pipeline.admin.first_steps import first_steps
 from pipeline.admin.theme import may_view
+from pipeline.bus.waiting import is_kafka
 from pipeline.models import Badge, Event, Organization, Progress, Signal
 from pipeline.reports.status import pipeline_status
 from pipeline.reports.trends import Trend, badges_per_day, events_per_day
@@ -182,7 +183,7 @@ def _standstills(status: dict[str, Any]) -> list[Finding]:
     if unread is None:
         advice = _("No event is read and no signal is sent. See that Redis runs; nothing of what is stored is lost.")
         found.append(Finding(_("The event bus does not answer"), advice, None, reverse("status"), urgent=True))
-    elif unread > trimmed_at // 2:
+    elif unread > trimmed_at // 2 and not is_kafka():
         advice = _("The LMS may trim the bus beyond {most} messages, read or not. Run more consumers.")
         text = advice.format(most=trimmed_at)
         found.append(Finding(_("Unread messages on the event bus"), text, unread, reverse("status"), urgent=True))

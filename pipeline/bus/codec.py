@@ -8,7 +8,7 @@ import json
 import math
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -68,12 +68,23 @@ class UndecodableMessage:
     reason: str
 
 
-class _UndecodableError(Exception):
+class UndecodableError(Exception):
     """Why a message is not an event, in words for people."""
 
 
-def decode(entry_id: bytes, fields: Mapping[bytes, bytes], *, stream: str) -> DecodedMessage | UndecodableMessage:
-    """Read one entry of a stream. Never raises for bad input.
+Unframe = Callable[[bytes], tuple[bytes, Any]]
+"""From the field ``event_data`` to the event in Avro and the schema that it was written with, None if that is ours."""
+
+
+def _unframed(data: bytes) -> tuple[bytes, Any]:
+    """In a Redis stream the event stands alone, and its schema is not told."""
+    return data, None
+
+
+def decode(
+    entry_id: bytes, fields: Mapping[bytes, bytes], *, stream: str, unframe: Unframe = _unframed
+) -> DecodedMessage | UndecodableMessage:
+    """Read one entry of a stream. Never raises for bad input; what else ``unframe`` raises is passed on.
 
     ``id``, ``time`` and ``type`` are required: inventing them, as the stock parser does, would make every delivery
     of a message another event. A time with an offset is converted to UTC, one without is refused.
@@ -88,12 +99,12 @@ def decode(entry_id: bytes, fields: Mapping[bytes, bytes], *, stream: str) -> De
             time=_utc(_header(fields, headers.HEADER_TIME)),
             source=_header_text(fields, headers.HEADER_SOURCE, default=""),
             minorversion=_header(fields, headers.HEADER_MINORVERSION, default=0),
-            payload=_payload(event_type, fields),
+            payload=_payload(event_type, fields, unframe),
             position=position,
         )
         _refuse_unstorable(message)
         return message
-    except _UndecodableError as problem:
+    except UndecodableError as problem:
         return UndecodableMessage(
             id=uuid5(NAMESPACE_URL, f"redis-stream:{stream}/{position}"),
             type=_claimed_type(fields),
@@ -130,7 +141,7 @@ def can_travel(name: str) -> bool:
     """Whether events of this type can be on the bus: some signals hold data for which there is no Avro schema."""
     try:
         _schema(name)
-    except _UndecodableError:
+    except UndecodableError:
         return False
     return True
 
@@ -150,41 +161,42 @@ def _header(fields: Mapping[bytes, bytes], header: headers.MessageHeader, defaul
     value = fields.get(name.encode())
     if not value:
         if default is None:
-            raise _UndecodableError(f"The header '{name}' is missing.")
+            raise UndecodableError(f"The header '{name}' is missing.")
         return default
     try:
         return header.to_metadata(headers.decode(value))
     except ValueError as error:
-        raise _UndecodableError(f"The header '{name}' cannot be read.") from error
+        raise UndecodableError(f"The header '{name}' cannot be read.") from error
 
 
 def _header_text(fields: Mapping[bytes, bytes], header: headers.MessageHeader, default: str | None = None) -> str:
     text: str = _header(fields, header, default)
     if len(text) > HEADER_LENGTH or "\0" in text:
-        raise _UndecodableError(f"The header '{header.message_header_key}' is too long or holds a NUL character.")
+        raise UndecodableError(f"The header '{header.message_header_key}' is too long or holds a NUL character.")
     return text
 
 
 def _utc(time: datetime) -> datetime:
     if time.tzinfo is None:
-        raise _UndecodableError("The header 'time' has no time zone.")
+        raise UndecodableError("The header 'time' has no time zone.")
     # Outside these years some databases refuse the value, and with it the whole batch it is stored in.
     if time.year not in _YEARS:
-        raise _UndecodableError(f"The header 'time' is outside the years {_YEARS.start} to {_YEARS.stop - 1}.")
+        raise UndecodableError(f"The header 'time' is outside the years {_YEARS.start} to {_YEARS.stop - 1}.")
     return time.astimezone(UTC)
 
 
-def _payload(event_type: str, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _payload(event_type: str, fields: Mapping[bytes, bytes], unframe: Unframe) -> dict[str, Any]:
     schema = _schema(event_type)
     data = fields.get(b"event_data")
     if data is None:
-        raise _UndecodableError("The field 'event_data' is missing.")
+        raise UndecodableError("The field 'event_data' is missing.")
+    written, writer = unframe(data)
     try:
         # Bytes after the event's end are left alone, as the stock consumer does: a newer LMS may have added a field.
-        record: Any = schemaless_reader(BytesIO(data), schema, None)
+        record: Any = schemaless_reader(BytesIO(written), writer or schema, schema if writer else None)
     # fastavro documents no exceptions: by the bytes it meets it raises EOFError, IndexError, ValueError and others.
     except Exception as error:
-        raise _UndecodableError("The field 'event_data' is not what the schema of this event type says.") from error
+        raise UndecodableError("The field 'event_data' is not what the schema of this event type says.") from error
     return next(iter(record.values())) if len(record) == 1 else record
 
 
@@ -193,12 +205,12 @@ def _schema(event_type: str) -> Any:
     signal = find_signal(event_type)
     if signal is None:
         shown = event_type if _PLAIN_NAME.fullmatch(event_type) else "in the header 'type'"
-        raise _UndecodableError(f"The event type {shown} is unknown.")
+        raise UndecodableError(f"The event type {shown} is unknown.")
     try:
         return parse_schema(schema_from_signal(signal))
     # openedx-events raises bare Exception for data without an Avro type.
     except Exception as error:
-        raise _UndecodableError(f"Events of type {event_type} cannot travel on the event bus.") from error
+        raise UndecodableError(f"Events of type {event_type} cannot travel on the event bus.") from error
 
 
 def _refuse_unstorable(message: DecodedMessage) -> None:
@@ -212,9 +224,9 @@ def _refuse_unstorable(message: DecodedMessage) -> None:
     names = list(signal.init_data) if signal else []
     for path, leaf in _leaves(message.payload, names[0] if len(names) == 1 else ""):
         if isinstance(leaf, str) and "\0" in leaf:
-            raise _UndecodableError(f"The value at {path} holds a NUL character, which the database cannot store.")
+            raise UndecodableError(f"The value at {path} holds a NUL character, which the database cannot store.")
         if isinstance(leaf, float) and not math.isfinite(leaf):
-            raise _UndecodableError(f"The value at {path} is not a finite number, which JSON does not have.")
+            raise UndecodableError(f"The value at {path} is not a finite number, which JSON does not have.")
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

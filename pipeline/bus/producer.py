@@ -15,15 +15,12 @@ from pipeline.bus.codec import encode
 from pipeline.bus.connection import connect
 from pipeline.bus.topics import enabled_topics
 from pipeline.bus.trimming import trim
+from pipeline.bus.unavailable import BusUnavailable
 
 logger = logging.getLogger(__name__)
 
 SENDS_PER_TRIM = 100
 """Trimming looks at every consumer group: often enough to keep the limit, seldom enough to cost nothing."""
-
-
-class BusUnavailable(Exception):
-    """The event bus did not take an event, or did not say so. Publishing it again with the same id is safe."""
 
 
 class RedisProducer(EventBusProducer):

@@ -1,12 +1,13 @@
 """Gaps: messages that the event bus removed before a consumer group of ours had read them."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from pipeline.bus import positions
+from pipeline.bus.kafka import gap as kafka
 from pipeline.models import Event, Gap
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ _BATCH = 500
 """Events that are stored together have one time; their positions tell which was the last."""
 
 
-def record(found: positions.Gap, topic: str) -> None:
+def record(found: positions.Gap | kafka.Gap, topic: str) -> None:
     """Write a gap down, and say so in the log, once.  May be repeated: several consumers may find the same.
 
     Raises:
@@ -29,10 +30,19 @@ def record(found: positions.Gap, topic: str) -> None:
         group=found.group,
         after=found.since,
         before=found.until,
-        defaults={"messages": found.count, "lost_from": found.first_time, "lost_until": found.last_time},
+        defaults={
+            "messages": found.count,
+            "lost_from": found.first_time or _time_of(topic, found.since),
+            "lost_until": found.last_time,
+        },
     )
     if is_new:
         logger.error("Events were lost on the bus: %s", found)
+
+
+def _time_of(topic: str, position: str) -> datetime | None:
+    """The time of the event that was stored from there, for a bus that can't tell when the next was added."""
+    return Event.objects.filter(topic=topic, position=position).values_list("time", flat=True).first()
 
 
 def forgotten(topic: str, group: str) -> None:

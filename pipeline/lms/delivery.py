@@ -3,25 +3,58 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, Self
 
 from edx_event_bus_redis.internal.config import get_full_topic
-from redis import Redis
 
+from pipeline.bus.connection import connect
 from pipeline.bus.positions import NEVER, entry_key, groups
-from pipeline.bus.producer import BusUnavailable
+from pipeline.bus.unavailable import BusUnavailable
+from pipeline.bus.waiting import is_kafka
 
-_producer_log = logging.getLogger("edx_event_bus_redis.internal.producer")
+
+class Delivery(Protocol):
+    """Whether the bus got, and kept, what was sent inside of it."""
+
+    def ping(self) -> None:
+        """Raises when the bus does not answer."""
+
+    def note(self, topic: str) -> None:
+        """An event was handed over for this topic."""
+
+    def finish(self) -> None:
+        """Wait for what is on its way."""
+
+    def trimmed_unread(self) -> list[str]:
+        """The consumer groups for which something of it is lost."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
-class _Failures(logging.Filter):
-    """Takes the producer's errors out of its log, where they would show the whole event with names and e-mails."""
+_PRODUCERS = ("edx_event_bus_redis.internal.producer", "edx_event_bus_kafka.internal.producer")
+
+
+class Failures(logging.Filter):
+    """Takes the stock producers' errors out of their logs, where they would show the whole event with names and e-mails."""
 
     def __init__(self) -> None:
         super().__init__()
         self.kind: str | None = None
 
+    def listen(self) -> None:
+        """From now on."""
+        for name in _PRODUCERS:
+            logging.getLogger(name).addFilter(self)
+
+    def leave(self) -> None:
+        """And no more."""
+        for name in _PRODUCERS:
+            logging.getLogger(name).removeFilter(self)
+
     def filter(self, record: logging.LogRecord) -> bool:
+        """Keeps what is no error, and the kind of one that is."""
         if record.levelno < logging.ERROR:
             return True
         error = record.exc_info[1] if record.exc_info else None
@@ -34,34 +67,67 @@ class _Failures(logging.Filter):
 @contextmanager
 def failures_raised() -> Iterator[None]:
     """Raise BusUnavailable at the end when the stock producer failed to publish inside."""
-    failures = _Failures()
-    _producer_log.addFilter(failures)
+    failures = Failures()
+    failures.listen()
     try:
         yield
     finally:
-        _producer_log.removeFilter(failures)
+        failures.leave()
     if failures.kind is not None:
         raise BusUnavailable(f"The event bus did not take an event ({failures.kind}).")
 
 
-def last_entry(client: Redis, topic: str) -> bytes:
-    """The id of the topic's newest entry, "0-0" when there is none. Raises redis.exceptions.RedisError."""
-    newest: Any = client.xrevrange(get_full_topic(topic), count=1)
-    entry_id: bytes = newest[0][0] if newest else NEVER
-    return entry_id
+class RedisDelivery:
+    """Sees whether the stream keeps what the stock producer sends until it is read.  Use as a context manager."""
+
+    def __init__(self) -> None:
+        self._client = connect()
+        self._first_entries: dict[str, bytes] = {}
+
+    def ping(self) -> None:
+        """Raises redis.exceptions.RedisError when the server does not answer."""
+        self._client.ping()
+
+    def note(self, topic: str) -> None:
+        """An event was sent to the topic.  Raises redis.exceptions.RedisError."""
+        if topic not in self._first_entries:
+            newest: Any = self._client.xrevrange(get_full_topic(topic), count=1)
+            self._first_entries[topic] = newest[0][0] if newest else NEVER
+
+    def finish(self) -> None:
+        """Nothing is on its way: the producer waits for each answer."""
+
+    def trimmed_unread(self) -> list[str]:
+        """The consumer groups from which the stock producer took entries by trimming the stream before they were read.
+
+        Only trimming beyond what was sent first counts. Without any consumer group the answer is `["(none yet)"]`, since
+        whichever comes first will miss them. Raises redis.exceptions.RedisError.
+        """
+        return [
+            group for topic, first in self._first_entries.items() for group in self._groups_that_missed(topic, first)
+        ]
+
+    def _groups_that_missed(self, topic: str, sent_from: bytes) -> list[str]:
+        oldest: Any = self._client.xrange(get_full_topic(topic), count=1)
+        if oldest and entry_key(oldest[0][0]) <= entry_key(sent_from):
+            return []
+        kept_from = entry_key(oldest[0][0]) if oldest else entry_key(sent_from)
+        present = groups(topic, self._client)
+        if not present:
+            return ["(none yet)"]
+        return [group.name for group in present if entry_key(group.last_delivered) < kept_from]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
 
-def trimmed_unread(client: Redis, topic: str, sent_from: bytes) -> list[str]:
-    """The consumer groups from which the stock producer took entries by trimming the stream before they were read.
+def delivery() -> Delivery:
+    """That of the bus in use."""
+    if not is_kafka():
+        return RedisDelivery()
+    from pipeline.lms.kafka import KafkaDelivery
 
-    ``sent_from`` is the first entry that was sent: only trimming beyond it counts. Without any consumer group the
-    answer is `["(none yet)"]`, since whichever comes first will miss them. Raises redis.exceptions.RedisError.
-    """
-    oldest: Any = client.xrange(get_full_topic(topic), count=1)
-    if oldest and entry_key(oldest[0][0]) <= entry_key(sent_from):
-        return []
-    kept_from = entry_key(oldest[0][0]) if oldest else entry_key(sent_from)
-    present = groups(topic, client)
-    if not present:
-        return ["(none yet)"]
-    return [group.name for group in present if entry_key(group.last_delivered) < kept_from]
+    return KafkaDelivery()

@@ -100,7 +100,7 @@ def send(event: LmsEvent) -> None:
 
     Raises:
         NotPublished: no topic is enabled for the type in ``EVENT_BUS_PRODUCER_CONFIG``.
-        pipeline.bus.producer.BusUnavailable: the bus did not take the event.
+        pipeline.bus.unavailable.BusUnavailable: the bus did not take the event.
     """
     if not enabled_topics(event.type):
         raise NotPublished(f"EVENT_BUS_PRODUCER_CONFIG enables no topic for events of type {event.type}.")

@@ -5,24 +5,21 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from redis import Redis
-
 from pipeline.bus.catalogue import user_of
 from pipeline.bus.topics import enabled_topics
-from pipeline.lms.delivery import last_entry, trimmed_unread
+from pipeline.lms.delivery import Delivery
 from pipeline.lms.events import LmsEvent, send
 
 
 class Playing:
     """What was played so far: ``sent`` events (repeats count), their ``learners`` (LMS user ids), in ``seconds``."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, delivery: Delivery) -> None:
         self.sent = 0
         self.seconds = 0.0
         self.learners: set[int] = set()
         self._ids: set[UUID] = set()
-        self._client = client
-        self._first_entries: dict[str, bytes] = {}
+        self._delivery = delivery
 
     def play(self, events: Iterable[LmsEvent], rate: float = 0.0) -> None:
         """Publish events, ``rate`` of them per second; 0: as fast as possible.
@@ -37,19 +34,9 @@ class Playing:
                     time.sleep(max(0.0, started + number / rate - time.monotonic()))
                 send(event)
                 self._note(event)
+            self._delivery.finish()
         finally:
             self.seconds += time.monotonic() - started
-
-    def trimmed_unread(self) -> list[str]:
-        """The consumer groups that missed something of it, because the stock producer keeps only so many events.
-
-        Raises redis.exceptions.RedisError.
-        """
-        return [
-            group
-            for topic, first in self._first_entries.items()
-            for group in trimmed_unread(self._client, topic, first)
-        ]  # fmt: skip
 
     def counts(self) -> dict[str, Any]:
         """All counts, ready for JSON; ``distinct`` are the events without their repeats."""
@@ -66,5 +53,5 @@ class Playing:
         learner = user_of(event.type, event.payload)
         if learner is not None:
             self.learners.add(learner["id"])
-        for topic in enabled_topics(event.type).keys() - self._first_entries.keys():
-            self._first_entries[topic] = last_entry(self._client, topic)
+        for topic in enabled_topics(event.type):
+            self._delivery.note(topic)

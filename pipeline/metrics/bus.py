@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
-from pipeline.bus.connection import connect
 from pipeline.metrics.gauges import gauge_by
 from pipeline.reports.backlog import backlogs
 
@@ -14,11 +13,10 @@ def gauges() -> Iterator[GaugeMetricFamily]:
     """All of them.
 
     Raises:
-        redis.exceptions.RedisError: the bus does not answer.
+        pipeline.bus.unavailable.BusUnavailable: the bus does not answer.
         django.db.DatabaseError, django.db.InterfaceError: the database, which knows our consumer groups, does not.
     """
-    with connect() as client:
-        waiting = backlogs(client)
+    waiting = backlogs()
     now = timezone.now()
     ages = {
         topic: max((now - backlog.oldest).total_seconds(), 0.0) if backlog.oldest else 0.0

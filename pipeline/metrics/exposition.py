@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 from redis.exceptions import RedisError
 
+from pipeline.bus.unavailable import BusUnavailable
 from pipeline.metrics import bus, ledgers, measured
 from pipeline.metrics.gauges import gauge_by
 
@@ -85,7 +86,7 @@ def _ask(parts: Parts) -> Found:
     for part, families in parts.items():
         try:
             found = list(families())
-        except (DatabaseError, InterfaceError, RedisError, OSError) as error:
+        except (DatabaseError, InterfaceError, RedisError, BusUnavailable, OSError) as error:
             # The kind of error only: its text may hold the address and the login.
             logger.warning("Metrics of the %s are missing (%s)", part, type(error).__name__)
             break

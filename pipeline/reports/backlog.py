@@ -1,9 +1,9 @@
 """What waits on the event bus for our consumer groups."""
 
 from django.conf import settings
-from redis import Redis
 
-from pipeline.bus.positions import Backlog, backlog
+from pipeline.bus.positions import Backlog
+from pipeline.bus.waiting import backlog
 from pipeline.models import ConsumerGroup
 
 
@@ -18,13 +18,13 @@ def our_groups() -> dict[str, list[str]]:
     return groups
 
 
-def backlogs(client: Redis) -> dict[str, Backlog]:
+def backlogs() -> dict[str, Backlog]:
     """What waits on each topic: what one group of ours has stored is stored, so one that nobody uses does not count.
 
     Raises:
-        redis.exceptions.RedisError: the bus does not answer.
+        pipeline.bus.unavailable.BusUnavailable: the bus does not answer.
     """
     return {
-        topic: min((backlog(topic, group, client) for group in groups), key=lambda waiting: waiting.entries)
+        topic: min((backlog(topic, group) for group in groups), key=lambda waiting: waiting.entries)
         for topic, groups in our_groups().items()
     }

@@ -15,7 +15,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from pipeline import measures
-from pipeline.bus.connection import connect
+from pipeline.bus.unavailable import BusUnavailable
 from pipeline.ledgers import claims, inbox
 from pipeline.models import Badge, Event, EventStatus, Signal, Webhook
 from pipeline.reports.backlog import backlogs
@@ -75,10 +75,9 @@ def prove(process: str, patience: float) -> str:
 
 def _consumer(signs: Signs) -> str:
     try:
-        with connect() as client:
-            waiting = backlogs(client)
-    except RedisError as error:
-        raise Unhealthy(f"The event bus does not answer ({type(error).__name__}), so nothing can be said.") from None
+        waiting = backlogs()
+    except BusUnavailable as error:
+        raise Unhealthy(f"{error} So nothing can be said.") from None
     for topic, backlog in waiting.items():
         if backlog.oldest and backlog.oldest < signs.latest and signs.are_silent("consume"):
             age = (timezone.now() - backlog.oldest).total_seconds()

@@ -82,11 +82,34 @@ SETTINGS = (
             "EVENT_BUS_REDIS_STREAM_MAX_LEN": Meaning(
                 "length above which our producer trims what every group has acknowledged"
             ),
-            "EVENT_BUS_PRODUCER": Meaning("who publishes signals", allowed="a dotted path"),
-            "EVENT_BUS_CONSUMER": Meaning("who reads events", allowed="a dotted path"),
+            "EVENT_BUS_PRODUCER": Meaning(
+                "who publishes signals", "this project's own, for the bus in use", allowed="a dotted path"
+            ),
+            "EVENT_BUS_CONSUMER": Meaning(
+                "who reads events", "this project's own, for the bus in use", allowed="a dotted path"
+            ),
             "EVENT_BUS_PRODUCER_CONFIG": Meaning(
                 "where our two signals go ([below](#event_bus_producer_config))", "below", "a mapping (file only)"
             ),
+        },
+    ),
+    Group(
+        "Kafka",
+        "Only where the event bus is [Kafka](kafka.md); the names are those of edx-event-bus-kafka. Keys and secrets are "
+        "never shown.",
+        {
+            "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS": Meaning(
+                "the brokers; with it the event bus is Kafka and no longer Redis", allowed="a comma list of `host:port`"
+            ),
+            "EVENT_BUS_KAFKA_API_KEY": Meaning("user name at the brokers (SASL/PLAIN over TLS); without it, no login"),
+            "EVENT_BUS_KAFKA_API_SECRET": Meaning("the password that goes with it"),
+            "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL": Meaning(
+                "the schema registry, the same as the LMS's", "none; required"
+            ),
+            "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY": Meaning(
+                "user name at the schema registry; without it, no login"
+            ),
+            "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_SECRET": Meaning("the password that goes with it"),
         },
     ),
     Group(

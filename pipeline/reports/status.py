@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db.models import Count, Min
 from django.utils import timezone
-from redis.exceptions import RedisError
 
-from pipeline.bus.positions import unread
+from pipeline.bus.unavailable import BusUnavailable
+from pipeline.bus.waiting import unread
 from pipeline.configuration import gate, keys
 from pipeline.ledgers import gaps
 from pipeline.models import (
@@ -83,7 +83,7 @@ def _unread() -> int | None:
     try:
         # What one group of ours has stored is stored: a group that nobody uses any more does not count.
         return sum(min(unread(topic, group) for group in groups) for topic, groups in our_groups().items())
-    except RedisError:
+    except BusUnavailable:
         return None
 
 

@@ -8,9 +8,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from django.db import close_old_connections, connection
 from openedx_events.event_bus import EventBusConsumer
@@ -35,39 +36,44 @@ ENTRY_ID = re.compile(r"\d+(-\d+)?|\$")
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 10.0
-"""Seconds before trying again when Redis or the database is away, growing from the first to the longest."""
+"""Seconds before trying again when the bus or the database is away, growing from the first to the longest."""
 
 
-class InboxConsumer(EventBusConsumer):
-    """The consumer for `EVENT_BUS_CONSUMER`, run by Open edX's own `consume_events` command.
+class Reader(Protocol):
+    """One consumer's view of its topic.  What it gives out stays with the bus until it is acknowledged."""
 
-    Takes the stock consumer's arguments: `consumer_name`, `last_read_msg_id` (the whole group goes on after that entry),
-    `claim_msgs_older_than` (milliseconds); `check_backlog` is accepted and means nothing, since unread backlog is always
-    read.  `make_single_consumer` swallows whatever a constructor raises, so arguments are checked when it runs.
+    stream: str
+
+    def read(self, count: int) -> list[Entry]:
+        """Up to `count` entries; [] when there are none."""
+
+    def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
+        """These entries need not be given out again."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+ReaderT = TypeVar("ReaderT", bound=Reader)
+
+
+class StoringConsumer(EventBusConsumer, Generic[ReaderT]):
+    """What a consumer does whichever the bus is, run by Open edX's own `consume_events` command.
+
+    `make_single_consumer` swallows whatever a constructor raises, so arguments are checked when it runs.
     """
 
-    def __init__(
-        self,
-        topic: str,
-        group_id: str,
-        consumer_name: str | None = None,
-        last_read_msg_id: str | None = None,
-        check_backlog: bool = True,
-        claim_msgs_older_than: int | None = None,
-        **unknown: Any,
-    ) -> None:
+    def __init__(self, topic: str, group_id: str, consumer_name: str | None, unknown: Mapping[str, Any]) -> None:
         self.topic = topic
         self.group_id = group_id
         self.consumer_name = consumer_name or default_consumer_name()
-        self.last_read_msg_id = last_read_msg_id
-        self.claim_idle_ms = CLAIM_IDLE_MS if claim_msgs_older_than is None else claim_msgs_older_than
         self._unknown = unknown
         self._stopping = threading.Event()
 
     def consume_indefinitely(self) -> None:
         """Read, store, nudge, acknowledge, until SIGTERM or SIGINT.
 
-        Redis or the database being away is waited for; a message that can't be read is stored as such.
+        The bus or the database being away is waited for; a message that can't be read is stored as such.
 
         Raises:
             SystemExit: badges are switched off, or an argument is wrong; one line on standard error says which.
@@ -75,21 +81,11 @@ class InboxConsumer(EventBusConsumer):
         require_badges_enabled()
         self._check_arguments()
         self._stop_on_signals()
-        reader = StreamReader(
-            self.topic,
-            self.group_id,
-            self.consumer_name,
-            claim_idle_ms=self.claim_idle_ms,
-            on_gap=lambda gap: gaps.record(gap, self.topic),
-            on_forgotten=lambda: gaps.forgotten(self.topic, self.group_id),
-        )
+        reader = self._open()
         self._until_stopped(lambda: self._enroll(reader), once=True)
         if not self._stopping.is_set():
             logger.info("Consumer %s of group %s reads %s", self.consumer_name, self.group_id, reader.stream)
-        if connection.vendor == "sqlite":  # stores inside this process: a thread that reads would only get in its way
-            self._until_stopped(lambda: self._consume_batch(reader))
-        else:
-            self._consume_reading_ahead(reader)
+        self._consume(reader)
         reader.close()
         logger.info("Consumer %s stopped", self.consumer_name)
 
@@ -97,17 +93,28 @@ class InboxConsumer(EventBusConsumer):
         """End after the batch in hand."""
         self._stopping.set()
 
+    @abstractmethod
     def _check_arguments(self) -> None:
+        """End the process with a line about the first argument that is wrong."""
+
+    @abstractmethod
+    def _open(self) -> ReaderT:
+        """The reader; nothing is asked of the bus yet."""
+
+    @abstractmethod
+    def _decode(self, entry_id: bytes, fields: Mapping[bytes, bytes], stream: str) -> inbox.Message:
+        """What an entry says."""
+
+    def _enroll(self, reader: ReaderT) -> None:
+        """Make the group known, where that is not part of reading.  May be repeated."""
+
+    def _consume(self, reader: ReaderT) -> None:
+        """Take one batch after the other until told to stop."""
+        self._until_stopped(lambda: self._consume_batch(reader))
+
+    def _refuse_unknown(self, *allowed: str) -> None:
         if self._unknown:
-            allowed = "consumer_name, last_read_msg_id, check_backlog, claim_msgs_older_than"
-            _exit(f"--extra: unknown key(s) {', '.join(sorted(self._unknown))}; allowed: {allowed}")
-        if self.last_read_msg_id is not None and not ENTRY_ID.fullmatch(str(self.last_read_msg_id)):
-            _exit(
-                f"--extra: last_read_msg_id: {self.last_read_msg_id!r} is not allowed; it must be an entry id such as "
-                '"1679676448892-0", "0" for the beginning or "$" for the end'
-            )
-        if not isinstance(self.claim_idle_ms, int) or self.claim_idle_ms < 0:
-            _exit(f"--extra: claim_msgs_older_than: {self.claim_idle_ms!r} is not allowed; it must be milliseconds")
+            refuse(f"--extra: unknown key(s) {', '.join(sorted(self._unknown))}; allowed: {', '.join(allowed)}")
 
     def _stop_on_signals(self) -> None:
         def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -137,6 +144,81 @@ class InboxConsumer(EventBusConsumer):
                 wait = min(wait * 2, LONGEST_WAIT)
         return wait == FIRST_WAIT
 
+    def _consume_batch(self, reader: ReaderT) -> None:
+        self._take(reader.read(BATCH), reader)
+
+    def _take(self, entries: list[Entry], reader: ReaderT) -> None:
+        """Store one read's messages, send the new ones to evaluation, and only then acknowledge them.
+
+        Messages that the bus removed before they were read are recorded as a gap before anything after them is read.  May be
+        repeated, and is after a crash between any two of these: known messages fall away.
+        """
+        if entries:
+            with measures.batch("consume"):
+                self._store(entries, reader.stream)
+            reader.acknowledge([entry_id for entry_id, _ in entries])
+
+    def _store(self, entries: list[Entry], stream: str) -> None:
+        started = time.monotonic()
+        messages = [self._decode(entry_id, fields, stream) for entry_id, fields in entries]
+        new = inbox.store(messages, self.topic)
+        nudges.evaluate(new)
+        logs.name(logger, "Took", "event", [message.id for message in messages])
+        measures.BUS_MESSAGES.add(len(messages))
+        logger.info(
+            "Consumer %s took %s messages, %s of them new, in %.0f ms",
+            self.consumer_name,
+            len(messages),
+            len(new),
+            (time.monotonic() - started) * 1000,
+        )
+
+
+class InboxConsumer(StoringConsumer[StreamReader]):
+    """The consumer for `EVENT_BUS_CONSUMER` where the bus is Redis.
+
+    Takes the stock consumer's arguments: `consumer_name`, `last_read_msg_id` (the whole group goes on after that entry),
+    `claim_msgs_older_than` (milliseconds); `check_backlog` is accepted and means nothing, since unread backlog is always
+    read.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        group_id: str,
+        consumer_name: str | None = None,
+        last_read_msg_id: str | None = None,
+        check_backlog: bool = True,
+        claim_msgs_older_than: int | None = None,
+        **unknown: Any,
+    ) -> None:
+        super().__init__(topic, group_id, consumer_name, unknown)
+        self.last_read_msg_id = last_read_msg_id
+        self.claim_idle_ms = CLAIM_IDLE_MS if claim_msgs_older_than is None else claim_msgs_older_than
+
+    def _check_arguments(self) -> None:
+        self._refuse_unknown("consumer_name", "last_read_msg_id", "check_backlog", "claim_msgs_older_than")
+        if self.last_read_msg_id is not None and not ENTRY_ID.fullmatch(str(self.last_read_msg_id)):
+            refuse(
+                f"--extra: last_read_msg_id: {self.last_read_msg_id!r} is not allowed; it must be an entry id such as "
+                '"1679676448892-0", "0" for the beginning or "$" for the end'
+            )
+        if not isinstance(self.claim_idle_ms, int) or self.claim_idle_ms < 0:
+            refuse(f"--extra: claim_msgs_older_than: {self.claim_idle_ms!r} is not allowed; it must be milliseconds")
+
+    def _open(self) -> StreamReader:
+        return StreamReader(
+            self.topic,
+            self.group_id,
+            self.consumer_name,
+            claim_idle_ms=self.claim_idle_ms,
+            on_gap=lambda gap: gaps.record(gap, self.topic),
+            on_forgotten=lambda: gaps.forgotten(self.topic, self.group_id),
+        )
+
+    def _decode(self, entry_id: bytes, fields: Mapping[bytes, bytes], stream: str) -> inbox.Message:
+        return decode(entry_id, fields, stream=stream)
+
     def _enroll(self, reader: StreamReader) -> None:
         """Create the consumer group if it is new, and remember that it is ours.  May be repeated.
 
@@ -152,6 +234,12 @@ class InboxConsumer(EventBusConsumer):
         if not known:
             ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
 
+    def _consume(self, reader: StreamReader) -> None:
+        if connection.vendor == "sqlite":  # stores inside this process: a thread that reads would only get in its way
+            super()._consume(reader)
+        else:
+            self._consume_reading_ahead(reader)
+
     def _consume_reading_ahead(self, reader: StreamReader) -> None:
         """What was read when the signal came is stored too: otherwise it would wait until another consumer claims it.
 
@@ -165,35 +253,6 @@ class InboxConsumer(EventBusConsumer):
             except Exception as error:  # noqa: BLE001 - as above; here another consumer tries again
                 logger.warning("Consumer %s leaves messages to another: %s", self.consumer_name, type(error).__name__)
 
-    def _consume_batch(self, reader: StreamReader) -> None:
-        self._take(reader.read(BATCH), reader)
-
-    def _take(self, entries: list[Entry], reader: StreamReader) -> None:
-        """Store one read's messages, send the new ones to evaluation, and only then acknowledge them.
-
-        Messages that the bus removed before they were read are recorded as a gap before anything after them is read.  May be
-        repeated, and is after a crash between any two of these: known messages fall away.
-        """
-        if entries:
-            with measures.batch("consume"):
-                self._store(entries, reader.stream)
-            reader.acknowledge([entry_id for entry_id, _ in entries])
-
-    def _store(self, entries: list[Entry], stream: str) -> None:
-        started = time.monotonic()
-        messages = [decode(entry_id, fields, stream=stream) for entry_id, fields in entries]
-        new = inbox.store(messages, self.topic)
-        nudges.evaluate(new)
-        logs.name(logger, "Took", "event", [message.id for message in messages])
-        measures.BUS_MESSAGES.add(len(messages))
-        logger.info(
-            "Consumer %s took %s messages, %s of them new, in %.0f ms",
-            self.consumer_name,
-            len(messages),
-            len(new),
-            (time.monotonic() - started) * 1000,
-        )
-
 
 def default_consumer_name() -> str:
     """A name unique to this process: Heroku's `DYNO`, foreman's `PS`, honcho's own name of it, else host and process id."""
@@ -201,6 +260,7 @@ def default_consumer_name() -> str:
     return next(filter(None, named), f"{socket.gethostname()}.{os.getpid()}")
 
 
-def _exit(line: str) -> NoReturn:
+def refuse(line: str) -> NoReturn:
+    """End the process with this line on standard error."""
     sys.stderr.write(f"{line}\n")
     sys.exit(1)

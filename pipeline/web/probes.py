@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from pipeline import nudges
-from pipeline.bus.connection import connect
+from pipeline.bus import waiting
 from pipeline.web.metrics import metrics
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
     """Database, broker and bus answer: 200, else 503 with which of them does not."""
-    parts = {"database": _database, "broker": nudges.ping, "bus": _bus}
+    parts = {"database": _database, "broker": nudges.ping, "bus": waiting.ping}
     states = {name: _state(name, probe) for name, probe in parts.items()}
     ready = all(state == "ok" for state in states.values())
     return JsonResponse(states, status=200 if ready else 503)
@@ -45,11 +45,6 @@ def _state(name: str, probe: Callable[[], object]) -> str:
 def _database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-
-
-def _bus() -> None:
-    with connect() as client:
-        client.ping()
 
 
 class ProbesMiddleware:

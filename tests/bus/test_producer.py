@@ -11,7 +11,8 @@ from openedx_events.learning.signals import BADGE_AWARDED
 
 from pipeline.bus import producer
 from pipeline.bus.codec import event_data_for
-from pipeline.bus.producer import BusUnavailable, RedisProducer, create_producer, publish
+from pipeline.bus.producer import RedisProducer, create_producer, publish
+from pipeline.bus.unavailable import BusUnavailable
 from tests.bus.conftest import TOPIC
 from tests.bus.examples import AWARDED, BADGE, ID, TIME
 

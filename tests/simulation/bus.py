@@ -9,8 +9,8 @@ from openedx_events.data import EventsMetadata
 from openedx_events.tooling import OpenEdxPublicSignal
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from pipeline.bus.producer import BusUnavailable
 from pipeline.bus.streams import Entry
+from pipeline.bus.unavailable import BusUnavailable
 from pipeline.stages.consume import CLAIM_IDLE_MS
 from tests.simulation.scheduler import Scheduler
 

@@ -17,10 +17,11 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.bus.connection import connect
-from pipeline.bus.producer import BusUnavailable
 from pipeline.bus.topics import enabled_topics
+from pipeline.bus.unavailable import BusUnavailable
+from pipeline.bus.waiting import is_kafka
 from pipeline.configuration.places import DocumentError
+from pipeline.lms.delivery import delivery
 from pipeline.lms.events import LmsEvent
 from pipeline.lms.generation import Generation
 from pipeline.lms.playing import Playing
@@ -87,13 +88,13 @@ class Command(BaseCommand):
         """
         require_badges_enabled()
         events = self._events(options)
-        with connect() as client:
-            playing = Playing(client)
+        with delivery() as bus:
+            playing = Playing(bus)
             try:
-                client.ping()
+                bus.ping()
                 _play(playing, events, rate)
                 self._print(playing, getattr(events, "seed", None), as_json)
-                trimmed = playing.trimmed_unread()
+                trimmed = bus.trimmed_unread()
             except (RedisError, BusUnavailable) as error:
                 raise CommandError(_failure(error, playing, len(events))) from error
             except KeyboardInterrupt:
@@ -179,7 +180,8 @@ def _play(playing: Playing, events: Sequence[LmsEvent] | Generation, rate: float
 
 def _failure(error: Exception, playing: Playing, total: int) -> str:
     reason = f"The event bus does not answer ({type(error).__name__})." if isinstance(error, RedisError) else str(error)
-    return f"{reason} {playing.sent} of {total} events were produced. See EVENT_BUS_REDIS_CONNECTION_URL."
+    setting = "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS" if is_kafka() else "EVENT_BUS_REDIS_CONNECTION_URL"
+    return f"{reason} {playing.sent} of {total} events were produced. See {setting}."
 
 
 def _count(text: str) -> int:

@@ -1,0 +1,40 @@
+"""Our consumer in a process that tests may strike: with a short session, and an end by SIGKILL where the first argument says.
+
+`well`: it lives.  `stored`: it dies when a batch is stored and not acknowledged.  `acknowledged-first`, the control: the
+order is turned round, and it dies in between.
+"""
+
+import os
+import signal
+import sys
+from typing import Any
+
+from django.core.management import execute_from_command_line
+
+from tests.bus.kafka.conftest import TOPIC
+
+
+def die(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def acknowledge_first(_consumer: Any, entries: Any, reader: Any) -> None:
+    if entries:
+        reader.acknowledge([entry_id for entry_id, _ in entries])
+        die()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
+    import django
+
+    django.setup()
+    from pipeline.bus.kafka import reader
+    from pipeline.stages.consume import StoringConsumer
+
+    reader.SESSION_MS = 6_000
+    if sys.argv[1] == "stored":
+        reader.TopicReader.acknowledge = die  # type: ignore[method-assign]
+    if sys.argv[1] == "acknowledged-first":
+        StoringConsumer._take = acknowledge_first  # type: ignore[method-assign]
+    execute_from_command_line(["manage.py", "consume_events", "-t", TOPIC, "-g", "credentials_dev"])

@@ -1,0 +1,257 @@
+"""From Kafka into the inbox, with a real consumer: what it stores, what it waits for, and what it tells."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection
+from redis import Redis
+
+from pipeline.bus import waiting
+from pipeline.ledgers import inbox
+from pipeline.models import ConsumerGroup, Event, EventStatus, Gap
+from pipeline.reports import health
+from pipeline.reports.status import pipeline_status
+from pipeline.stages import consume
+from pipeline.stages.consume_kafka import KafkaInboxConsumer
+from tests.bus.examples import PASSING
+from tests.bus.kafka.cluster import Kafka
+from tests.bus.kafka.conftest import TOPIC
+from tests.bus.kafka.publishing import publish
+from tests.system.conditions import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+GROUP = "ours"
+
+TIME_TO_STOP = 10.0
+
+
+@pytest.fixture(autouse=True)
+def consuming_at_once(shared_redis: Redis, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.BADGES_ENABLED = True
+    monkeypatch.setattr(consume, "LONGEST_WAIT", 0.5)
+
+
+@contextmanager
+def consumer(**arguments: Any) -> Iterator[KafkaInboxConsumer]:
+    """A consumer at work."""
+    consumer = KafkaInboxConsumer(TOPIC, GROUP, **arguments)
+
+    def run() -> None:
+        try:
+            consumer.consume_indefinitely()
+        finally:
+            connection.close()
+
+    running = Thread(target=run)
+    running.start()
+    try:
+        yield consumer
+    finally:
+        consumer.stop()
+        running.join(TIME_TO_STOP)
+    assert not running.is_alive()
+
+
+def stored() -> set[Any]:
+    return set(Event.objects.values_list("id", flat=True))
+
+
+def consume_all() -> None:
+    """A consumer starts, reads until nothing is unread, and stops."""
+    with consumer():
+        eventually(lambda: waiting.unread(TOPIC, GROUP) == 0)
+
+
+def test_events_of_the_stock_producer_arrive_with_all_that_they_say(kafka: Kafka, topic: str):
+    ids = set(publish(20, courses=10))
+    assert waiting.unread(TOPIC, GROUP) == 20
+    consume_all()
+
+    assert stored() == ids
+    event = Event.objects.first()
+    assert event
+    assert (event.type, event.topic, event.source, event.lms_user_id) == (PASSING, TOPIC, "openedx/lms/web", 7)
+    assert (event.status, event.payload["user"]["pii"]["username"]) == (EventStatus.RECEIVED, "ada")
+    assert sum(kafka.committed(topic, GROUP)) == 20
+    assert ConsumerGroup.objects.filter(topic=TOPIC, group=GROUP).exists()
+
+
+def test_events_that_come_again_fall_away(kafka: Kafka, topic: str):
+    ids = set(publish(5))
+    consume_all()
+    kafka.commit(topic, GROUP, dict.fromkeys(range(4), 0))
+    consume_all()
+    assert stored() == ids
+    assert not Gap.objects.exists()
+
+
+FRAMED = b"\x00\x00\x00\x00\x01"
+
+
+@pytest.mark.parametrize(
+    ("headers", "value", "reason"),
+    [
+        ({}, FRAMED, "The header 'id' is missing."),
+        ({"ce_id": b"no id"}, FRAMED, "The header 'id' cannot be read."),
+        (None, None, "The field 'event_data' is missing."),
+        (None, b"no schema", "The value does not begin as the schema registry's format does."),
+        (None, b"\x00\x00\x00\xff\xffdata", "The schema registry has no schema 65535."),
+        (None, FRAMED + b"\xff\xff\xff", "The field 'event_data' is not what the schema of this event type says."),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_set_aside_and_holds_nobody_back(
+    kafka: Kafka, topic: str, headers: dict[str, bytes] | None, value: bytes | None, reason: str
+):
+    whole = {"ce_id": str(uuid4()).encode(), "ce_type": PASSING.encode(), "ce_time": b"2026-01-01T00:00:00+00:00"}
+    for partition in range(4):
+        kafka.produce(topic, (whole if headers is None else headers, value), partition=partition)
+    [readable] = publish(1)
+    consume_all()
+
+    failed = Event.objects.filter(status=EventStatus.FAILED)
+    assert {event.error for event in failed} == {reason}
+    assert {event.position for event in failed} == {"0-0", "1-0", "2-0", "3-0"}
+    assert Event.objects.get(pk=readable).status == EventStatus.RECEIVED
+    assert sum(kafka.committed(topic, GROUP)) == 5
+
+
+def test_a_message_that_cannot_be_read_is_set_aside_once_however_often_it_is_read(kafka: Kafka, topic: str):
+    kafka.produce(topic, ({}, b"poison"))
+    consume_all()
+    kafka.commit(topic, GROUP, {0: 0})
+    consume_all()
+    assert Event.objects.get().status == EventStatus.FAILED
+
+
+def test_while_the_database_is_away_nothing_is_committed_and_then_it_goes_on(
+    kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch
+):
+    store, failures = inbox.store, iter(range(3))
+
+    def away(*arguments: Any) -> Any:
+        if next(failures, None) is not None:
+            assert sum(kafka.committed(topic, GROUP)) == 0
+            raise DatabaseError("simulated")
+        return store(*arguments)
+
+    monkeypatch.setattr(inbox, "store", away)
+    ids = set(publish(5))
+    consume_all()
+    assert next(failures, None) is None
+    assert stored() == ids
+
+
+def test_while_the_brokers_hang_it_waits_and_then_goes_on(own_kafka: Kafka):
+    ids = set(publish(5))
+    with consumer():
+        eventually(lambda: stored() == ids)
+        assert own_kafka.broker
+        own_kafka.broker.hang()
+        status = pipeline_status()
+        assert (status["bus"]["unread"], status["idle"]) == (None, False)
+        with pytest.raises(health.Unhealthy, match="Kafka does not answer"):
+            health.prove("consumer", 120)
+        own_kafka.broker.go_on()
+        ids |= set(publish(5))
+        eventually(lambda: stored() == ids)
+
+
+def test_a_consumer_stops_within_ten_seconds_although_the_brokers_hang_before_its_commit(
+    own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+):
+    store = inbox.store
+
+    def last_words(*arguments: Any) -> Any:
+        assert own_kafka.broker
+        new = store(*arguments)
+        own_kafka.broker.hang()
+        return new
+
+    monkeypatch.setattr(inbox, "store", last_words)
+    ids = set(publish(5))
+    with consumer():
+        eventually(lambda: stored() == ids)
+
+
+def test_while_the_schema_registry_is_away_messages_wait_and_none_is_set_aside(
+    own_kafka: Kafka, settings: Any, caplog: pytest.LogCaptureFixture
+):
+    ids = set(publish(3))
+    url = settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL
+    settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = "http://127.0.0.1:9"
+    with consumer():
+        eventually(lambda: "BusUnavailable" in caplog.text)
+        assert stored() == set()
+        settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = url
+        eventually(lambda: stored() == ids)
+
+
+def test_messages_that_kafka_removed_are_on_the_status_page_with_their_extent(kafka: Kafka, topic: str):
+    publish(1)
+    consume_all()
+    [event] = Event.objects.all()
+    partition = int(event.position.partition("-")[0])
+    kafka.produce(topic, *[({}, b"x" * 1_000)] * 9_000, partition=partition)
+    kafka.produce(topic, ({}, b"the oldest one left"), partition=partition)
+    oldest, end = kafka.bounds(topic, partition)
+    if oldest < 2:
+        pytest.skip("a real cluster removes what is old when it likes")
+    kafka_end = end - 1
+    with consumer():
+        eventually(lambda: Gap.objects.exists() and kafka.committed(topic, GROUP)[partition] > kafka_end)
+
+    gap = Gap.objects.get()
+    assert (gap.after, gap.before, gap.messages) == (f"{partition}-0", f"{partition}-{oldest}", oldest - 1)
+    assert gap.lost_from == event.time
+    assert gap.lost_until
+    [told] = pipeline_status()["bus"]["gaps"]
+    assert (told["group"], told["messages"]) == (GROUP, oldest - 1)
+
+
+def test_a_group_that_kafka_forgot_is_a_gap_and_reads_everything_again(kafka: Kafka, settings: Any):
+    publish(3)
+    consume_all()
+    settings.EVENT_BUS_TOPIC_PREFIX = f"anew-{uuid4()}"
+    kafka.create(f"{settings.EVENT_BUS_TOPIC_PREFIX}-{TOPIC}")
+    ids = set(publish(2))
+    consume_all()
+    assert ids < stored()
+    assert [(gap.messages, gap.before) for gap in Gap.objects.all()] == [(None, "")]
+
+
+def test_a_group_that_is_new_is_no_gap_although_others_have_read_the_topic(kafka: Kafka):
+    publish(3)
+    consume_all()
+    ConsumerGroup.objects.all().delete()
+    publish(1)
+    consume_all()
+    assert not Gap.objects.exists()
+
+
+def test_the_backlog_says_how_many_wait_and_since_when(kafka: Kafka):
+    assert waiting.backlog(TOPIC, "").entries == 0
+    publish(4, courses=4)
+    backlog = waiting.backlog(TOPIC, GROUP)
+    assert backlog.entries == 4
+    assert backlog.oldest
+    assert health.prove("consumer", 120) == "what is on the bus is taken"
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-01-01T00:00:00", 7])
+def test_a_wrong_offset_time_ends_the_consumer_with_a_line(kafka: Kafka, time: Any, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        KafkaInboxConsumer(TOPIC, GROUP, offset_time=time).consume_indefinitely()
+    assert capsys.readouterr().err.startswith(f"--extra: offset_time: {time!r} is not allowed")
+
+
+def test_an_argument_of_the_redis_consumer_ends_the_consumer_with_a_line(
+    kafka: Kafka, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit):
+        KafkaInboxConsumer(TOPIC, GROUP, last_read_msg_id="0").consume_indefinitely()
+    assert "unknown key(s) last_read_msg_id; allowed: consumer_name, offset_time" in capsys.readouterr().err

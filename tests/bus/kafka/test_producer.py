@@ -1,0 +1,98 @@
+"""Publishing signals on Kafka: in a form that others read, under their key, and sent only when Kafka says so."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from openedx_events.data import EventsMetadata
+from openedx_events.learning.signals import BADGE_AWARDED
+
+from pipeline.bus import waiting
+from pipeline.bus.codec import event_data_for
+from pipeline.bus.kafka import producer as module
+from pipeline.bus.kafka.producer import KafkaProducer, create_producer
+from pipeline.bus.unavailable import BusUnavailable
+from pipeline.embedded.system import PROJECT
+from tests.bus.examples import AWARDED, BADGE, TIME
+from tests.bus.kafka.cluster import Kafka
+from tests.bus.kafka.conftest import TOPIC
+
+
+def send(producer: KafkaProducer, badge: str = BADGE["uuid"]) -> UUID:
+    event_id = uuid4()
+    producer.send(
+        signal=BADGE_AWARDED,
+        topic=TOPIC,
+        event_key_field="badge.uuid",
+        event_data=event_data_for(BADGE_AWARDED, BADGE | {"uuid": badge}),
+        event_metadata=EventsMetadata(event_type=AWARDED, id=event_id, time=TIME),
+    )
+    return event_id
+
+
+def read_by_stock_consumer(kafka: Kafka, prefix: str, number: int) -> list[dict[str, Any]]:
+    arguments = [kafka.bootstrap, kafka.registry_url, prefix, TOPIC, str(number)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bus.kafka.stock_consumer", *arguments],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_stock_consumer_reads_what_is_sent_with_its_key_and_id(kafka: Kafka, settings: Any):
+    sent = send(create_producer())
+    [read] = read_by_stock_consumer(kafka, settings.EVENT_BUS_TOPIC_PREFIX, 1)
+    assert read["badge"] == BADGE
+    assert read["metadata"]["id"] == str(sent)
+    assert read["key"].endswith(BADGE["uuid"])
+
+
+def test_events_of_one_key_are_on_one_partition(kafka: Kafka, topic: str):
+    producer = create_producer()
+    for _ in range(5):
+        send(producer)
+    ends = [kafka.bounds(topic, partition)[1] for partition in range(4)]
+    assert sorted(ends) == [0, 0, 0, 5]
+
+
+def test_an_event_counts_as_sent_only_when_the_brokers_confirmed_it(
+    own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, settings: Any
+):
+    monkeypatch.setattr(module, "DELIVERY_SECONDS", 1.0)
+    producer = create_producer()
+    send(producer)
+    assert own_kafka.broker
+    own_kafka.broker.hang()
+    with pytest.raises(BusUnavailable, match="did not take an event"):
+        send(producer)
+    own_kafka.broker.go_on()
+    send(producer)
+    assert waiting.unread(TOPIC, "lms") >= 2
+
+
+def test_a_schema_registry_that_is_away_is_the_bus_being_away(kafka: Kafka, settings: Any):
+    settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = "http://127.0.0.1:9"
+    with pytest.raises(BusUnavailable, match="schema registry"):
+        send(create_producer())
+
+
+def test_a_process_that_was_forked_sends_with_a_client_of_its_own(kafka: Kafka):
+    producer = create_producer()
+    send(producer)
+    child = os.fork()
+    if not child:
+        try:
+            send(producer)
+        except BaseException:  # noqa: BLE001 - a child of a test must never go on as the test
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert waiting.unread(TOPIC, "lms") == 2
