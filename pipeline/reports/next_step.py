@@ -12,9 +12,7 @@ from pipeline.reports.phrases import moment
 
 IN_WORDS = {
     Step.ISSUE: gettext_lazy("Credly is asked to issue it"),
-    Step.LOOK_UP_THEN_ISSUE: gettext_lazy(
-        "Credly is looked at, since an answer was lost or it would issue a second one, and asked to issue it if it holds none"
-    ),
+    Step.LOOK_UP_THEN_ISSUE: gettext_lazy("Credly is looked at, and asked to issue it if it holds none"),
     Step.LOOK_UP_THEN_CANCEL: gettext_lazy(
         "an answer was lost, so Credly is looked at; what it holds is revoked, else the badge is cancelled"
     ),

@@ -94,7 +94,7 @@ def test_a_badges_page_shows_its_facts_history_signals_and_where_to_go_on(viewer
         ({}, "As soon as a worker is free: Credly is asked to issue it."),
         ({"due_at": timezone.now() + timedelta(hours=1)}, "UTC: Credly is asked to issue it."),
         ({"claimed_until": timezone.now() + timedelta(hours=1)}, "A worker is at it: Credly is asked to issue it."),
-        ({"credly_state": "issuing"}, "an answer was lost, so Credly is looked at"),
+        ({"credly_state": "issuing"}, "Credly is looked at, and asked to issue it if it holds none"),
         ({"standing": "revoked", "credly_state": "pending"}, "Credly is asked to revoke it."),
         ({"credly_state": "failed", "due_at": None}, "Remove the cause that the error names, then retry."),
         ({"credly_state": "failed", "taken_up": 4, "due_at": None}, "it was set aside without a result."),
@@ -174,7 +174,7 @@ def test_retrying_puts_failed_and_waiting_badges_to_work_at_once(operator: Clien
     assert history(failed)[-1] == history(waiting)[-1] == ("retry", "asked for", "operator")
     assert sorted(logged()) == sorted([(str(failed.pk), "Retried."), (str(waiting.pk), "Retried.")])
     [(task, badges)] = nudged(callbacks)
-    assert (task, sorted(badges)) == ("issue", [failed.pk, waiting.pk])
+    assert (task, sorted(*badges)) == ("issue", [failed.pk, waiting.pk])
 
 
 def test_retrying_after_a_lost_answer_says_that_it_is_not_at_once(operator: Client):
@@ -217,7 +217,7 @@ def test_revoking_with_a_reason_is_recorded_and_sent_on(operator: Client, django
     assert reread(before).revocation_reason == "first"
     assert history(row)[-1] == ("revoked", "by an operator: Cheated in the exam.", "operator")
     assert logged() == [(str(row.pk), "Revoked: Cheated in the exam.")]
-    assert nudged(callbacks) == [("issue", [row.pk])]
+    assert nudged(callbacks) == [("issue", [[row.pk]])]
 
 
 def test_from_a_badges_page_the_confirmation_leads_back_there(operator: Client):
@@ -280,7 +280,7 @@ def test_a_re_check_asks_credly_and_records_who_wanted_it(operator: Client, site
         "1 badge has no Credly id yet, so it is tried again; if Credly holds it already, that one is taken over.",
         "1 badge has no Credly id, so there is nothing to look up now.",
     ]
-    assert nudged(callbacks) == [("recheck", [row.pk]), ("issue", [failed.pk])]
+    assert nudged(callbacks) == [("recheck", [row.pk]), ("issue", [[failed.pk]])]
     assert sorted(key for key, _ in logged()) == sorted([str(row.pk), str(failed.pk)])
     stages.recheck(row.pk)
     assert reread(row).revoked_by == "credly"

@@ -77,7 +77,7 @@ def test_a_confirmed_repair_is_queued_and_says_who_asked(
     with django_capture_on_commit_callbacks() as callbacks:
         answer = act(operator, "repair", [lost, row], confirmed="1")
     assert told(answer) == ["The repair of 2 discrepancies is queued."]
-    assert nudged(callbacks) == [("issue", [lost.badge_id]), ("recheck", [row.badge_id])]
+    assert nudged(callbacks) == [("issue", [[lost.badge_id]]), ("recheck", [row.badge_id])]
     assert [badge.history.last().actor for badge in Badge.objects.all()] == ["operator", "operator"]
     assert logged() == [(str(lost.pk), "Repair queued."), (str(row.pk), "Repair queued.")]
     assert operator.get(page_url(row)).context["operations"] == []

@@ -22,6 +22,7 @@ from pipeline.credly.emulator.errors import RefusalError
 from pipeline.credly.emulator.records import Badge
 from pipeline.credly.emulator.seeding import plant
 from pipeline.credly.emulator.state import State
+from pipeline.ledgers import claims
 from tests.simulation.scheduler import Scheduler
 
 BASE_URL = "http://credly.simulated/v1"
@@ -180,6 +181,8 @@ class Line(BaseAdapter):
             at = heard + scheduler.random.choice((1.0, 5.0, LATE)) if fate.late else at
             scheduler.at(at, lambda: answers.append(self._credly.serve(request)))
             scheduler.advance(scheduler.now)
+        if heard - scheduler.now > claims.CLAIM_LASTS.total_seconds():
+            scheduler.oversleep()
         scheduler.point(f"the answer to {place}", until=heard)
         return self._hear(request, fate, answers)
 

@@ -130,7 +130,7 @@ class Scheduler:
     def kill(self, worker: Worker) -> None:
         """End a worker where it stands."""
         self._deaths[worker.work] += 1
-        self.halts[worker.work] += 1
+        self._halt(worker)
         self.counts["crash"] += 1
         self.note("SIGKILL", f"{worker.name} at {worker.at}")
         if worker.greenlet:  # it has begun
@@ -141,9 +141,19 @@ class Scheduler:
 
     def stall(self, worker: Worker, seconds: float) -> None:
         """Have a worker sleep where it stands."""
-        self.halts[worker.work] += 1
+        self._halt(worker)
         worker.wakes = self.now + seconds
         self.note("stall", f"{worker.name} at {worker.at}")
+
+    def oversleep(self) -> None:
+        """The worker of this moment will hear its answer only after its claim ran out."""
+        if self._current:
+            self._halt(self._current)
+
+    def _halt(self, worker: Worker) -> None:
+        task, _, ids = worker.work.partition(" ")
+        for each in ids.split(",") if task == "issue" else [ids]:  # each badge of a message has a claim of its own
+            self.halts[f"{task} {each}"] += 1
 
     def strike(self, worker: Worker, fault: type[BaseException]) -> None:
         """Have a worker fail somewhere in the transaction it is about to make, if it makes one."""
@@ -191,7 +201,7 @@ class Scheduler:
         self.counts["crash" if fault is Crash else "database cut"] += 1
         self.note(fault.__name__, f"in a transaction, before {_shown(sql)}")
         if fault is Crash:
-            self.halts[worker.work] += 1
+            self._halt(worker)
             worker.on_crash()
         raise fault
 

@@ -20,8 +20,8 @@ from pipeline import nudges
 from pipeline.bus import producer
 from pipeline.clock import ClockWatch
 from pipeline.configuration import gate, organizations
-from pipeline.ledgers import claims, inbox
-from pipeline.models import Badge, Event, EventStatus, Signal
+from pipeline.ledgers import claims, holdings, inbox
+from pipeline.models import Badge, CredlyState, Event, EventStatus, Signal
 from pipeline.stages import clock_change
 from pipeline.stages.consume import InboxConsumer
 from tests.simulation import promises, scenario, school
@@ -151,16 +151,18 @@ class Simulation:
         """Put back, as a person would, what was killed or stalled so often by chance that it was taken for poison.
 
         Raises:
-            Broken: an event was set aside with too few halts since it was last put back.
+            Broken: one was set aside with too few halts since it was last put back.
         """
-        taken_for_poison = Event.objects.filter(status="failed", error__startswith="Taken up")
-        unlucky = list(taken_for_poison.values_list("pk", flat=True))
-        for event in unlucky:
-            halts = self._scheduler.halts.pop(f"persist {str(event)[:4]}", 0)
+        taken_for_poison = {"error__startswith": "Taken up"}
+        events = list(Event.objects.filter(status="failed", **taken_for_poison).values_list("pk", flat=True))
+        badges = list(Badge.objects.filter(credly_state=CredlyState.FAILED, **taken_for_poison))
+        for work in [*(f"persist {str(event)[:4]}" for event in events), *(f"issue {badge.pk}" for badge in badges)]:
+            halts = self._scheduler.halts.pop(work, 0)
             if halts < claims.MOST_TAKEN_UP:
-                raise Broken(f"event {event} was set aside, though its work was killed or stalled only {halts} times")
+                raise Broken(f"{work} was set aside, though it was killed or stalled only {halts} times")
             self._scheduler.note("set aside")
-        return bool(inbox.redrive(unlucky))
+        put_back = [holdings.redrive(badge) for badge in badges]
+        return bool(inbox.redrive(events)) or any(put_back)
 
     def _step(self) -> bool:
         """Let one thing happen; False if nothing is left to do."""
