@@ -23,7 +23,7 @@ from celery.worker.consumer import Consumer
 from django.db import close_old_connections, connections
 from kombu.transport import redis
 
-from pipeline import task_logs, task_times, telemetry  # noqa: F401 - importing connects
+from pipeline import rabbitmq, task_logs, task_times, telemetry  # noqa: F401 - importing connects
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 

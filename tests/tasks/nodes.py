@@ -69,6 +69,13 @@ class RedisProgram(RedisServer):
         os.kill(self.pid, signal.SIGKILL)
         self.stop()
 
+    def freeze(self) -> None:
+        """Stop it in the middle of everything: connections stay and nobody answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
 
 class LocalContainer:
     """A program behind the part of docker-py's `Container` that pytest-celery uses."""
@@ -168,6 +175,11 @@ class BrokerNode(RedisTestBroker):
         """Messages that a worker has taken and not acknowledged."""
         with self.container.client as redis:
             return int(redis.hlen("unacked"))
+
+    def empty(self) -> None:
+        """Forget everything."""
+        with self.container.client as redis:
+            redis.flushdb()
 
 
 class WorkerNode(CeleryTestWorker):

@@ -15,12 +15,14 @@ from redis import Redis
 from pipeline import nudges
 from pipeline.models import Event, Signal
 from tests.system.conditions import eventually
+from tests.tasks.conftest import on_every_broker
 from tests.tasks.nodes import BrokerNode, WorkerNode
 from tests.tasks.school import TOPIC, School, nothing_waits, status
 
 
+@on_every_broker
 def test_one_nudge_carries_an_event_through_all_stages(
-    celery_setup: CeleryTestSetup, worker: WorkerNode, credly_worker: WorkerNode, school: School
+    celery_setup: CeleryTestSetup, worker: WorkerNode, credly_worker: WorkerNode, bus_url: str, school: School
 ):
     event = school.passes()
     nudges.evaluate([event])
@@ -28,7 +30,7 @@ def test_one_nudge_carries_an_event_through_all_stages(
     assert status(event) == "processed"
     assert school.issued() == ["1"]
     assert Signal.objects.get().state == "sent"
-    with Redis(port=celery_setup.broker.server.port, db=1) as bus:
+    with Redis.from_url(bus_url) as bus:
         assert bus.xlen(TOPIC) == 1
     for node, task in ((worker, "evaluate"), (worker, "persist"), (credly_worker, "issue"), (worker, "emit")):
         node.process.wait_for_output(f"Task {task}[")
