@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -35,6 +36,9 @@ app = Celery("pipeline")
 app.config_from_object("celeryconfig")
 
 
+LEAVE_SECONDS = 5.0
+
+
 class LeavingWorker(Worker):
     """A worker that ends in time whatever its tasks wait for.
 
@@ -43,12 +47,14 @@ class LeavingWorker(Worker):
     """
 
     def wait_for_soft_shutdown(self) -> None:
-        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone."""
+        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone.
+
+        A worker that has nothing to do takes leave of its broker, for which that must answer within `LEAVE_SECONDS`.
+        """
         busy = bool(state.active_requests)
         super().wait_for_soft_shutdown()
         if busy:
-            for child in self.pool.info.get("processes", []):
-                os.kill(child, signal.SIGKILL)
+            self._kill_children()
             channel = self.consumer.task_consumer.channel
             if self.consumer.connection.transport.driver_type == "redis":  # RabbitMQ takes back by itself
                 # Closing may wait for an answer that the interrupted loop has read already, hence the bound.
@@ -57,6 +63,17 @@ class LeavingWorker(Worker):
                     channel.close()
                 channel.qos.restore_unacked_once()
             os._exit(os.EX_OK)
+        leaving = threading.Timer(LEAVE_SECONDS, self._be_gone)
+        leaving.daemon = True
+        leaving.start()
+
+    def _be_gone(self) -> None:
+        self._kill_children()
+        os._exit(os.EX_OK)
+
+    def _kill_children(self) -> None:
+        for child in self.pool.info.get("processes", []):
+            os.kill(child, signal.SIGKILL)
 
 
 app.Worker = app.subclass_with_self(LeavingWorker)

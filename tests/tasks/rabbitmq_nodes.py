@@ -126,6 +126,8 @@ def rabbitmq_node(server: RabbitMQServer) -> Iterator[RabbitMQNode]:
     host = VirtualHost(server)
     host.add()
     yield RabbitMQNode(LocalRabbitMQContainer(LocalContainer("broker", host)))
-    if not server.running:
+    if server.running:
+        server.thaw()
+    else:
         server.start()
     host.remove()
