@@ -24,7 +24,7 @@ from celery.worker.consumer import Consumer
 from django.db import close_old_connections, connections
 from kombu.transport import redis
 
-from pipeline import rabbitmq, task_logs, task_times, telemetry  # noqa: F401 - importing connects
+from pipeline import rabbitmq, redis_servers, task_logs, task_times, telemetry  # noqa: F401 - importing connects
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 
@@ -108,6 +108,13 @@ def refuse_while_switched_off(**_: Any) -> None:
     from pipeline.switch import require_badges_enabled
 
     require_badges_enabled()
+
+
+@celeryd_init.connect
+@beat_init.connect
+def look_at_redis(**_: Any) -> None:
+    """Warn of servers that may lose what they are given."""
+    redis_servers.warn()
 
 
 @celeryd_init.connect

@@ -23,6 +23,13 @@ class NotTaken(KombuError):
     """RabbitMQ did not take a message.  No connection error: those are tried again, by Celery's own messages without end."""
 
 
+class Blocked(NotTaken):
+    """It takes nothing over this connection for now, and will say when it does again: no reason to give the connection up."""
+
+    def __init__(self) -> None:
+        super().__init__("RabbitMQ is short of disk or memory")
+
+
 class Channel(pyamqp.Channel):
     """Waits for no broker that is blocked, and for a confirmation only of what is persistent, and not for ever."""
 
@@ -30,12 +37,13 @@ class Channel(pyamqp.Channel):
         """Publish a message.
 
         Raises:
-            NotTaken: the broker is blocked, refused the message, or did not confirm it in time; then the connection is
-                closed, since its next answers would be taken for those of other messages.
+            Blocked: the broker takes nothing.
+            NotTaken: it refused the message, or did not confirm it in time; then the connection is closed, since its next
+                answers would be taken for those of other messages.
         """
         self._look_for_news()
         if self.connection.blocked:
-            raise NotTaken("RabbitMQ is short of disk or memory")
+            raise Blocked
         if msg.properties.get("delivery_mode") != PERSISTENT:
             return self._basic_publish(msg, *args, **kwargs)
         connection = self.connection
@@ -46,6 +54,10 @@ class Channel(pyamqp.Channel):
         except TimeoutError:
             connection.collect()
             raise NotTaken("RabbitMQ did not confirm a message") from None
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """As kombu's, but who is blocked would get no answer."""
+        return self.collect() if self.connection and self.connection.blocked else super().close(*args, **kwargs)
 
     def _look_for_news(self) -> None:
         if not self.connection:
@@ -65,10 +77,14 @@ class Connection(pyamqp.Connection):
         self.blocked = False
         super().__init__(**options, on_blocked=self._block, on_unblocked=self._unblock)
 
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """As kombu's, but who is blocked would get no answer."""
+        return self.collect() if self.blocked else super().close(*args, **kwargs)
+
     def _block(self, _reason: str) -> None:
         """Whoever waits for a confirmation waits no longer."""
         self.blocked = True
-        raise NotTaken("RabbitMQ is short of disk or memory")
+        raise Blocked
 
     def _unblock(self) -> None:
         self.blocked = False

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from django.db import close_old_connections, connection
 from openedx_events.event_bus import EventBusConsumer
 
-from pipeline import logs, measures, nudges
+from pipeline import logs, measures, nudges, redis_servers
 from pipeline.bus.ahead import ReadAhead
 from pipeline.bus.codec import decode
 from pipeline.bus.streams import Entry, StreamReader
@@ -74,6 +74,7 @@ class InboxConsumer(EventBusConsumer):
         """
         require_badges_enabled()
         self._check_arguments()
+        redis_servers.warn()
         self._stop_on_signals()
         reader = StreamReader(
             self.topic,

@@ -22,6 +22,7 @@ from pytest_django import DjangoDbBlocker
 from pipeline import brokers, nudges
 from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.rabbitmq import RabbitMQServer
+from pipeline.embedded.redis import servers
 from tests.credly.emulated_credly import EmulatedCredly, running_emulator
 from tests.tasks.nodes import (
     PROJECT,
@@ -40,7 +41,9 @@ Start = Callable[..., ChildProcess]
 StartWorker = Callable[..., WorkerNode]
 Blocked = Callable[[], AbstractContextManager[None]]
 
-on_every_broker = pytest.mark.parametrize("broker_kind", ["redis", "rabbitmq"])
+OTHER_REDIS = servers() if os.environ.get("REDIS_SERVERS") == "all" else {}
+
+on_every_broker = pytest.mark.parametrize("broker_kind", ["redis", "rabbitmq", *OTHER_REDIS])
 """The same tests, other broker."""
 
 
@@ -104,9 +107,9 @@ def redis_password() -> str:
 
 
 @pytest.fixture
-def redis_program(tmp_path: Path, redis_password: str) -> Iterator[RedisProgram]:
+def redis_program(tmp_path: Path, redis_password: str, broker_kind: str) -> Iterator[RedisProgram]:
     """A Redis server of the test's own: database 1 is the event bus, and 0 the broker where that is Redis."""
-    with RedisProgram(tmp_path / "redis", redis_password) as server:
+    with RedisProgram(tmp_path / "redis", redis_password, OTHER_REDIS.get(broker_kind)) as server:
         yield server
 
 

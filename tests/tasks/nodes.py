@@ -43,8 +43,8 @@ class Program(Protocol):
 class RedisProgram(RedisServer):
     """A Redis server with what a container must tell of it; with a `password`, nobody gets in without."""
 
-    def __init__(self, folder: Path, password: str = "") -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, password: str = "", program: str | None = None) -> None:
+        super().__init__(folder, program=program)
         self._password = password
 
     def start(self) -> Self:
