@@ -7,9 +7,9 @@ import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 from kombu.utils.url import parse_url
 
 MASTER = "master_name"
@@ -17,10 +17,10 @@ TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
 SENTINEL_PASSWORD = "sentinel_password"  # noqa: S105 - a name
 
 MOST_DELIVERIES = 20
-"""RabbitMQ drops a message that this many workers gave back, which no other broker counts.  RabbitMQ 4 has the same by itself.
+"""RabbitMQ drops a message that this many workers gave back, which no other broker counts; RabbitMQ 4 does so by itself.
 
-Far above `claims.MOST_TAKEN_UP`: what kills its worker is to be set aside with a reason long before, and workers that end, for an
-upgrade too, give back messages that they never looked at.  What is dropped is nudged again: the database is the ledger."""
+Far above `claims.MOST_TAKEN_UP`: what kills its worker is to be set aside with a reason long before, and workers that end, for
+an upgrade too, give back messages that they never looked at.  What is dropped is nudged again: the database is the ledger."""
 
 REDIS_OPTIONS: Mapping[str, Any] = {
     # Twice as long as any task may run; a message is given to another worker this long after its worker died.
@@ -34,6 +34,7 @@ REDIS_OPTIONS: Mapping[str, Any] = {
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
+TCP_ONLY = ("socket_connect_timeout", "socket_keepalive")
 RABBITMQ_OPTIONS: Mapping[str, Any] = {"confirm_publish": True, "write_timeout": 10}
 
 _VERIFICATION = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -62,7 +63,8 @@ class Broker:
         """`task_queues`; None where Celery's own way is right."""
         if self.queue_arguments is None:
             return None
-        return [Queue(name, Exchange(name), name, queue_arguments=dict(self.queue_arguments)) for name in names]
+        told = dict(self.queue_arguments)
+        return [Queue(name, Exchange(name), name, queue_arguments=told) for name in names]  # type: ignore[no-untyped-call]
 
 
 def read(url: str) -> Broker:
@@ -77,7 +79,7 @@ def read(url: str) -> Broker:
     if scheme in ("amqp", "amqps"):
         return _rabbitmq(url)
     if scheme == "unix":
-        return Broker(_socket(url), dict(REDIS_OPTIONS))
+        return Broker(_socket(url), {name: REDIS_OPTIONS[name] for name in REDIS_OPTIONS if name not in TCP_ONLY})
     return Broker(url, dict(REDIS_OPTIONS), parse_url(url).get("ssl"))
 
 
@@ -85,7 +87,7 @@ def _socket(url: str) -> str:
     """As kombu writes what redis-py writes `unix://:password@/path?db=1`."""
     parts = urlsplit(url)
     database = dict(parse_qsl(parts.query)).get("db", "0")
-    return urlunsplit(("redis+socket", parts.netloc, parts.path, urlencode({"virtual_host": database}), ""))
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
 
 
 def _sentinels(url: str) -> Broker:
@@ -122,7 +124,9 @@ def _taken_apart(url: str) -> tuple[str, dict[str, str]]:
 
 def _refuse_others(told: Iterable[str], allowed: tuple[str, ...]) -> None:
     if strange := sorted(set(told) - set(allowed)):
-        raise ValueError(f"{', '.join(strange)} after the ? means nothing here; allowed: {', '.join(allowed) or 'none'}")
+        raise ValueError(
+            f"{', '.join(strange)} after the ? means nothing here; allowed: {', '.join(allowed) or 'none'}"
+        )
 
 
 def _verification(told: dict[str, str]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """RabbitMQ under Celery: what kombu's transport leaves out, so that a broker that takes nothing holds nobody up.
 
 RabbitMQ that runs out of disk or memory stops to read from whoever publishes, for as long as that lasts, and says so
-(https://www.rabbitmq.com/docs/connection-blocked).  kombu's transport passes that over, and waits for a confirmation without limit.
+(https://www.rabbitmq.com/docs/connection-blocked).  kombu's transport passes that over, and waits for confirmations without
+limit.
 """
 
 from typing import Any
 
-import amqp
-from amqp.exceptions import RecoverableConnectionError
+import amqp  # type: ignore[import-untyped]
+from amqp.exceptions import RecoverableConnectionError  # type: ignore[import-untyped]
 from celery.worker.consumer import Consumer
 from kombu.exceptions import KombuError
 from kombu.transport import pyamqp

@@ -1,6 +1,6 @@
 """The Redis servers of the broker and the event bus, asked whether they keep what they are given.
 
-Asked by `manage.py check`, and once by each process as it starts; a server that is away, or tells nothing, is no reason for anything.
+Asked by `manage.py check`, and once by each process as it starts.  A server that is away, or tells nothing, is passed over.
 """
 
 import logging
@@ -74,7 +74,7 @@ def _dangers_of(redis: Redis, uses: list[str]) -> Iterator[Danger]:
     told: Any = redis.info("all")
     named = " and ".join(uses)
     policy = told.get("maxmemory_policy", "noeviction")
-    if told.get("redis_mode") == "cluster":
+    if told.get("cluster_enabled"):
         yield _cluster(named)
     # The volatile policies throw away only what has a time to live: nothing on the bus or in the broker's queues.
     if policy.startswith("allkeys") and told.get("maxmemory"):
@@ -111,4 +111,4 @@ def _never_saves(redis: Redis) -> bool:
     except ResponseError as error:
         logger.debug("Redis does not tell when it saves (%s)", type(error).__name__)
         return False
-    return told.get("save") == ""
+    return bool(told.get("save") == "")

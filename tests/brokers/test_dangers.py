@@ -38,7 +38,11 @@ def found(settings: Any) -> Callable[..., list[tuple[str, bool, bool]]]:
         settings.EVENT_BUS_REDIS_CONNECTION_URL, settings.CELERY_BROKER_URL = bus, broker
         told = check_redis(None, databases=["default"])
         return [
-            (str(message.id), redis_servers.LOST[redis_servers.BUS] in message.msg, redis_servers.LOST[redis_servers.BROKER] in message.msg)
+            (
+                str(message.id),
+                redis_servers.LOST[redis_servers.BUS] in message.msg,
+                redis_servers.LOST[redis_servers.BROKER] in message.msg,
+            )
             for message in told
         ]
 
@@ -64,7 +68,9 @@ def test_one_that_throws_away_is_told_of_with_what_each_use_loses(start_redis: S
 
 
 @pytest.mark.parametrize(
-    "options", [(*SHORT, "--maxmemory-policy", "volatile-lru"), ("--maxmemory-policy", "allkeys-lru")], ids=["volatile", "unlimited"]
+    "options",
+    [(*SHORT, "--maxmemory-policy", "volatile-lru"), ("--maxmemory-policy", "allkeys-lru")],
+    ids=["volatile", "unlimited"],
 )
 def test_one_that_throws_away_nothing_of_ours_is_not_told_of(start_redis: StartRedis, found, options: tuple[str, ...]):
     server = start_redis(*KEEPS, *options)

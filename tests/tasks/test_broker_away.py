@@ -10,7 +10,6 @@ from tests.tasks.conftest import on_every_broker
 from tests.tasks.nodes import BrokerNode
 from tests.tasks.school import School, nothing_waits, status
 
-
 pytestmark = on_every_broker
 
 

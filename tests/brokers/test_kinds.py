@@ -1,0 +1,154 @@
+"""Ways to reach Redis: a user with a password, a socket, Sentinels; and broker and bus as two servers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from kombu import pools
+from limits import RateLimitItemPerMinute
+from redis import Redis
+from redis.exceptions import RedisError
+
+from pipeline import counting
+from pipeline.bus.connection import connect
+from pipeline.embedded.process import ChildProcess
+from pipeline.embedded.redis import RedisServer, executable, free_port, servers
+from tests.system.conditions import eventually
+from tests.tasks.conftest import use_broker
+
+SERVERS = servers()
+
+
+@pytest.fixture(params=SERVERS)
+def start_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    with ExitStack() as stack:
+
+        def start_redis(*options: str) -> RedisServer:
+            server = RedisServer(tmp_path / str(free_port()), *options, program=SERVERS[request.param])
+            return stack.enter_context(server)
+
+        yield start_redis
+
+
+@pytest.fixture
+def app() -> Iterator[Celery]:
+    app = Celery("pipeline", set_as_current=False)
+    app.config_from_object("celeryconfig")
+    yield app
+    pools.reset()
+
+
+def send_and_receive(app: Celery, url: str) -> None:
+    """A nudge there and back, and a word to all workers: what a broker is for."""
+    use_broker(app, url)
+    app.send_task("evaluate", args=[[]])
+    app.control.broadcast("ping", reply=False)
+    with app.connection_for_read() as connection:
+        message = connection.SimpleQueue("evaluate").get(timeout=10)
+        assert message.headers["task"] == "evaluate"
+        message.ack()
+
+
+def count(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting.settings, "CELERY_BROKER_URL", url)
+    once = RateLimitItemPerMinute(1)
+    assert counting.Counter("Visits").hit(once, url)
+    assert not counting.Counter("Visits").hit(once, url), "it was not counted in Redis"
+
+
+def read_and_write(url: str) -> None:
+    """What the bus is for."""
+    with connect(url) as bus:
+        bus.xgroup_create("topic", "group", id="0", mkstream=True)
+        bus.xadd("topic", {"id": "1"})
+        [[_, [(entry, _)]]] = bus.xreadgroup("group", "consumer", {"topic": ">"}, count=10)
+        assert bus.xack("topic", "group", entry) == 1
+
+
+def test_a_user_with_a_password_and_no_dangerous_rights_is_enough(
+    start_redis, app: Celery, monkeypatch: pytest.MonkeyPatch
+):
+    server = start_redis()
+    with Redis.from_url(server.url) as redis:
+        redis.execute_command("ACL", "SETUSER", "badges", "on", ">word:@", "~*", "&*", "+@all", "-@dangerous", "+info")
+        redis.execute_command("ACL", "SETUSER", "default", "off")
+    url = server.url.replace("redis://", "redis://badges:word%3A%40@")
+    send_and_receive(app, url)
+    read_and_write(url)
+    count(url, monkeypatch)
+    with pytest.raises(RedisError):
+        read_and_write(server.url)
+
+
+def test_a_socket_serves_both(start_redis, app: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    socket = tmp_path / "redis.sock"
+    start_redis("--unixsocket", str(socket))
+    send_and_receive(app, f"unix://{socket}?db=1")
+    read_and_write(f"unix://{socket}?db=0")
+    count(f"unix://{socket}?db=1", monkeypatch)
+
+
+def test_broker_and_bus_on_two_servers_know_nothing_of_each_other(start_redis, app: Celery):
+    broker, bus = start_redis(), start_redis()
+    read_and_write(bus.url)
+    broker.stop()
+    with connect(bus.url) as client:
+        assert client.xlen("topic") == 1
+    broker.start()
+    bus.stop()
+    send_and_receive(app, broker.url)
+
+
+class Sentinel:
+    """One Sentinel, which guards one master."""
+
+    def __init__(self, folder: Path, program: str, master: RedisServer) -> None:
+        self.port = free_port()
+        folder.mkdir()
+        configuration = folder / "sentinel.conf"
+        configuration.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor badges 127.0.0.1 {master.port} 1\n"
+            "sentinel down-after-milliseconds badges 1000\nsentinel failover-timeout badges 5000\n"
+        )
+        command = [program, str(configuration), "--sentinel"]
+        self.process = ChildProcess("sentinel", command, folder=folder, log=folder / "log", environment={})
+        self.process.start()
+
+    def replicas(self) -> int:
+        try:
+            with Redis(port=self.port, decode_responses=True) as sentinel:
+                told = sentinel.execute_command("SENTINEL", "MASTER", "badges")
+                return int(told["num-slaves"] if isinstance(told, dict) else told[told.index("num-slaves") + 1])
+        except RedisError:
+            return 0
+
+
+def test_sentinels_lead_the_broker_to_the_new_master_after_a_failover(app: Celery, tmp_path: Path):
+    with (
+        RedisServer(tmp_path / "one") as master,
+        RedisServer(tmp_path / "two", "--replicaof", f"127.0.0.1 {master.port}") as replica,
+    ):
+        sentinel = Sentinel(tmp_path / "sentinel", executable(), master)
+        try:
+            eventually(lambda: sentinel.replicas() == 1)
+            url = f"sentinel://127.0.0.1:{sentinel.port}/0?master_name=badges"
+            send_and_receive(app, url)
+            with Redis.from_url(replica.url) as second:
+                master.kill()
+                eventually(lambda: second.role()[0] in (b"master", "master"))
+            eventually(lambda: sent(app))
+            with Redis.from_url(replica.url) as second:
+                assert second.llen("evaluate") == 1
+        finally:
+            sentinel.process.kill()
+
+
+def sent(app: Celery) -> bool:
+    try:
+        app.send_task("evaluate", args=[[]])
+    except Exception:  # noqa: BLE001 - until the Sentinel tells of the new master
+        return False
+    return True
