@@ -4,6 +4,8 @@ Messages are nudges and the database is the ledger, so nothing here guards data;
 Times are in seconds.  Figures that others rely on are tied together in `docs/decisions/0003-delivery.md`.
 """
 
+import os
+
 from celery.schedules import crontab
 from django.conf import settings
 
@@ -12,6 +14,9 @@ from pipeline import brokers
 # --- broker -----------------------------------------------------------------------------------------------------------
 _broker = brokers.read(settings.CELERY_BROKER_URL)
 broker_url = _broker.url
+if os.environ.get("CELERY_BROKER_URL", broker_url) != broker_url:
+    # Celery prefers that variable to its own settings, and these two to that; a setting of theirs would show the password.
+    os.environ["CELERY_BROKER_READ_URL"] = os.environ["CELERY_BROKER_WRITE_URL"] = broker_url
 broker_use_ssl = _broker.ssl
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a broker that is away for a day is no reason to end

@@ -34,7 +34,6 @@ REDIS_OPTIONS: Mapping[str, Any] = {
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
-TCP_ONLY = ("socket_connect_timeout", "socket_keepalive")
 RABBITMQ_OPTIONS: Mapping[str, Any] = {"confirm_publish": True, "write_timeout": 10}
 
 _VERIFICATION = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -79,7 +78,7 @@ def read(url: str) -> Broker:
     if scheme in ("amqp", "amqps"):
         return _rabbitmq(url)
     if scheme == "unix":
-        return Broker(_socket(url), {name: REDIS_OPTIONS[name] for name in REDIS_OPTIONS if name not in TCP_ONLY})
+        return Broker(_socket(url), dict(REDIS_OPTIONS))
     return Broker(url, dict(REDIS_OPTIONS), parse_url(url).get("ssl"))
 
 

@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from pipeline import counting
 from pipeline.bus.connection import connect
-from pipeline.embedded.process import ChildProcess
-from pipeline.embedded.redis import RedisServer, executable, free_port, servers
+from pipeline.embedded.redis import RedisServer, free_port, servers
+from tests.brokers.sentinel import sentinel
 from tests.system.conditions import eventually
 from tests.tasks.conftest import use_broker
 
@@ -101,49 +101,20 @@ def test_broker_and_bus_on_two_servers_know_nothing_of_each_other(start_redis, a
     send_and_receive(app, broker.url)
 
 
-class Sentinel:
-    """One Sentinel, which guards one master."""
-
-    def __init__(self, folder: Path, program: str, master: RedisServer) -> None:
-        self.port = free_port()
-        folder.mkdir()
-        configuration = folder / "sentinel.conf"
-        configuration.write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
-            f"sentinel monitor badges 127.0.0.1 {master.port} 1\n"
-            "sentinel down-after-milliseconds badges 1000\nsentinel failover-timeout badges 5000\n"
-        )
-        command = [program, str(configuration), "--sentinel"]
-        self.process = ChildProcess("sentinel", command, folder=folder, log=folder / "log", environment={})
-        self.process.start()
-
-    def replicas(self) -> int:
-        try:
-            with Redis(port=self.port, decode_responses=True) as sentinel:
-                told = sentinel.execute_command("SENTINEL", "MASTER", "badges")
-                return int(told["num-slaves"] if isinstance(told, dict) else told[told.index("num-slaves") + 1])
-        except RedisError:
-            return 0
-
-
 def test_sentinels_lead_the_broker_to_the_new_master_after_a_failover(app: Celery, tmp_path: Path):
     with (
         RedisServer(tmp_path / "one") as master,
         RedisServer(tmp_path / "two", "--replicaof", f"127.0.0.1 {master.port}") as replica,
     ):
-        sentinel = Sentinel(tmp_path / "sentinel", executable(), master)
-        try:
-            eventually(lambda: sentinel.replicas() == 1)
-            url = f"sentinel://127.0.0.1:{sentinel.port}/0?master_name=badges"
-            send_and_receive(app, url)
+        with sentinel(tmp_path / "sentinel", master) as watch:
+            eventually(lambda: watch.replicas() == 1)
+            send_and_receive(app, watch.url)
             with Redis.from_url(replica.url) as second:
                 master.kill()
                 eventually(lambda: second.role()[0] in (b"master", "master"))
             eventually(lambda: sent(app))
             with Redis.from_url(replica.url) as second:
                 assert second.llen("evaluate") == 1
-        finally:
-            sentinel.process.kill()
 
 
 def sent(app: Celery) -> bool:

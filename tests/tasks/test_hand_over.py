@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -14,9 +15,10 @@ from redis import Redis
 
 from pipeline import nudges
 from pipeline.models import Event, Signal
+from tests.brokers.sentinel import sentinel
 from tests.system.conditions import eventually
-from tests.tasks.conftest import on_every_broker
-from tests.tasks.nodes import BrokerNode, WorkerNode
+from tests.tasks.conftest import StartWorker, on_every_broker
+from tests.tasks.nodes import BrokerNode, RedisProgram, WorkerNode
 from tests.tasks.school import TOPIC, School, nothing_waits, status
 
 
@@ -72,3 +74,14 @@ def test_signals_that_threads_hand_over_at_one_moment_share_a_message(
     [message] = eventually(lambda: celery_broker.container.client.lrange("emit", 0, -1))
     [[signals], _, _] = json.loads(base64.b64decode(json.loads(message)["body"]))
     assert sorted(signals) == list(range(1, 21))
+
+
+def test_workers_find_their_broker_by_a_sentinel(
+    start_worker: StartWorker, redis_program: RedisProgram, celery_setup_app: Celery, school: School, tmp_path: Path
+):
+    with sentinel(tmp_path / "sentinel", redis_program) as watch:
+        for process in ("worker", "credly"):
+            start_worker(process, CELERY_BROKER_URL=watch.url).process.wait_for_output("ready.")
+        nudges.evaluate([school.passes()])
+        eventually(nothing_waits)
+    assert school.issued() == ["1"]

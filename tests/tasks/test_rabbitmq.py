@@ -3,18 +3,21 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from celery import Celery
 from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from pipeline import brokers, nudges
 from pipeline.ledgers import claims
 from tests.system.conditions import eventually
-from tests.tasks.conftest import Start, StartWorker
+from tests.tasks.conftest import Start, StartWorker, use_broker
 from tests.tasks.rabbitmq_nodes import RabbitMQNode
 from tests.tasks.school import School, nothing_waits, status
 from tests.tasks.test_shutdown import CONTRACT_SECONDS
+from tests.tls.certificates import Certificates, door, make_certificates
 
 
 @pytest.fixture
@@ -121,3 +124,54 @@ def test_a_worker_ends_in_time_while_rabbitmq_hangs(
     celery_broker.server.freeze()
     worker.process.send(signal.SIGTERM)
     worker.process.wait(CONTRACT_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls_url(celery_broker: RabbitMQNode, certificates: Certificates) -> Iterator[str]:
+    """The broker over TLS, without a word about whom to trust."""
+    with door(certificates, celery_broker.server.server.port) as port:
+        yield f"amqps://guest:guest@127.0.0.1:{port}/{celery_broker.server.name}"
+
+
+@pytest.mark.parametrize("trusting", ["its authority", "anybody"])
+def test_over_tls_all_stages_run(
+    tls_url: str,
+    certificates: Certificates,
+    celery_setup_app: Celery,
+    start_worker: StartWorker,
+    school: School,
+    trusting: str,
+):
+    told = "ssl_cert_reqs=none" if trusting == "anybody" else f"ssl_ca_certs={certificates.authority}"
+    for process in ("worker", "credly"):
+        assert start_worker(process, CELERY_BROKER_URL=f"{tls_url}?{told}").ready()
+    use_broker(celery_setup_app, f"{tls_url}?{told}")
+    nudges.evaluate([school.passes()])
+    eventually(nothing_waits)
+    assert school.issued() == ["1"]
+
+
+def test_a_broker_that_another_authority_signed_is_not_spoken_to(
+    tls_url: str, celery_setup_app: Celery, tmp_path: Path, celery_broker: RabbitMQNode
+):
+    for url in (tls_url, f"{tls_url}?ssl_ca_certs={make_certificates(tmp_path).authority}"):
+        use_broker(celery_setup_app, url)
+        with pytest.raises(OperationalError, match="certificate verify failed"):
+            nudges.ping()
+
+
+def test_a_certificate_for_another_name_is_not_believed(
+    tls_url: str, certificates: Certificates, celery_setup_app: Celery
+):
+    authority = f"?ssl_ca_certs={certificates.authority}"
+    use_broker(celery_setup_app, tls_url + authority)
+    nudges.ping()
+    another_name = "127.1"  # of the same machine
+    use_broker(celery_setup_app, tls_url.replace("127.0.0.1", another_name) + authority)
+    with pytest.raises(OperationalError, match="certificate verify failed"):
+        nudges.ping()
