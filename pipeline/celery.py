@@ -2,9 +2,8 @@
 
 import os
 import signal
-import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from celery import Celery
 from celery.apps.worker import Worker
@@ -17,6 +16,7 @@ from celery.signals import (
     task_prerun,
     worker_process_init,
     worker_ready,
+    worker_shutting_down,
 )
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
@@ -36,7 +36,8 @@ app = Celery("pipeline")
 app.config_from_object("celeryconfig")
 
 
-LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = 9
+"""From the signal on; supervisors kill after ten."""
 
 
 class LeavingWorker(Worker):
@@ -46,11 +47,20 @@ class LeavingWorker(Worker):
     database driver.
     """
 
-    def wait_for_soft_shutdown(self) -> None:
-        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone.
+    def on_start(self) -> None:
+        """Be ready to leave."""
+        super().on_start()
+        worker_shutting_down.connect(self.leave_in_time)
 
-        A worker that has nothing to do takes leave of its broker, for which that must answer within `LEAVE_SECONDS`.
-        """
+    def leave_in_time(self, **_: Any) -> None:
+        """See that whoever does not let go, such as a broker that does not answer, is left without a word."""
+        signal.signal(
+            signal.SIGALRM, lambda *_: self._be_gone()
+        )  # a thread can't safely be started in a signal's handler
+        signal.alarm(LEAVE_SECONDS)
+
+    def wait_for_soft_shutdown(self) -> None:
+        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone."""
         busy = bool(state.active_requests)
         super().wait_for_soft_shutdown()
         if busy:
@@ -63,11 +73,8 @@ class LeavingWorker(Worker):
                     channel.close()
                 channel.qos.restore_unacked_once()
             os._exit(os.EX_OK)
-        leaving = threading.Timer(LEAVE_SECONDS, self._be_gone)
-        leaving.daemon = True
-        leaving.start()
 
-    def _be_gone(self) -> None:
+    def _be_gone(self) -> NoReturn:
         self._kill_children()
         os._exit(os.EX_OK)
 

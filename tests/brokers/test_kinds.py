@@ -104,17 +104,16 @@ def test_broker_and_bus_on_two_servers_know_nothing_of_each_other(start_redis, a
 def test_sentinels_lead_the_broker_to_the_new_master_after_a_failover(app: Celery, tmp_path: Path):
     with (
         RedisServer(tmp_path / "one") as master,
-        RedisServer(tmp_path / "two", "--replicaof", f"127.0.0.1 {master.port}") as replica,
+        RedisServer(tmp_path / "two", "--replicaof", "127.0.0.1", str(master.port)) as replica,
+        sentinel(tmp_path / "sentinel", master) as watch,
+        Redis.from_url(replica.url, decode_responses=True) as second,
     ):
-        with sentinel(tmp_path / "sentinel", master) as watch:
-            eventually(lambda: watch.replicas() == 1)
-            send_and_receive(app, watch.url)
-            with Redis.from_url(replica.url) as second:
-                master.kill()
-                eventually(lambda: second.role()[0] in (b"master", "master"))
-            eventually(lambda: sent(app))
-            with Redis.from_url(replica.url) as second:
-                assert second.llen("evaluate") == 1
+        eventually(lambda: watch.replicas() == 1)
+        send_and_receive(app, watch.url)
+        master.kill()
+        eventually(lambda: second.role()[0] == "master")
+        eventually(lambda: sent(app))
+        assert second.llen("evaluate") == 1
 
 
 def sent(app: Celery) -> bool:

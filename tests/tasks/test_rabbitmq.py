@@ -115,17 +115,6 @@ def test_while_the_disk_is_full_workers_do_what_they_got_and_end_in_time_and_aft
     assert school.issued() == ["1"]
 
 
-@pytest.mark.parametrize("process", ["worker", "credly"])
-def test_a_worker_ends_in_time_while_rabbitmq_hangs(
-    celery_broker: RabbitMQNode, start_worker: StartWorker, process: str
-):
-    worker = start_worker(process)
-    assert worker.ready()
-    celery_broker.server.freeze()
-    worker.process.send(signal.SIGTERM)
-    worker.process.wait(CONTRACT_SECONDS)
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))

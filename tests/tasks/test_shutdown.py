@@ -33,6 +33,15 @@ def test_an_idle_worker_ends_in_time(start_worker: StartWorker):
         assert stopped_in_time(node)
 
 
+def test_a_worker_ends_in_time_while_its_broker_hangs(start_worker: StartWorker, celery_broker: BrokerNode):
+    workers = start_worker("worker"), start_worker("credly")
+    for worker in workers:
+        assert worker.ready()
+    celery_broker.server.freeze()
+    for worker in workers:
+        assert stopped_in_time(worker)
+
+
 def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
     start_worker: StartWorker, celery_broker: BrokerNode, school: School, writes_blocked: Blocked
 ):
