@@ -16,7 +16,6 @@ from celery.signals import (
     task_prerun,
     worker_process_init,
     worker_ready,
-    worker_shutting_down,
 )
 from celery.utils.threads import bound_open_broker_sockets
 from celery.worker import state
@@ -36,7 +35,7 @@ app = Celery("pipeline")
 app.config_from_object("celeryconfig")
 
 
-LEAVE_SECONDS = 9
+LEAVE_SECONDS = 8
 """From the signal on; supervisors kill after ten."""
 
 
@@ -47,20 +46,14 @@ class LeavingWorker(Worker):
     database driver.
     """
 
-    def on_start(self) -> None:
-        """Be ready to leave."""
-        super().on_start()
-        worker_shutting_down.connect(self.leave_in_time)
-
-    def leave_in_time(self, **_: Any) -> None:
-        """See that whoever does not let go, such as a broker that does not answer, is left without a word."""
-        signal.signal(
-            signal.SIGALRM, lambda *_: self._be_gone()
-        )  # a thread can't safely be started in a signal's handler
-        signal.alarm(LEAVE_SECONDS)
-
     def wait_for_soft_shutdown(self) -> None:
-        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone."""
+        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone.
+
+        Celery calls it first of all, in the signal's handler.  What does not let go in `LEAVE_SECONDS`, such as a broker that
+        does not answer, is left without a word; by an alarm, since a thread can't safely be started in such a handler.
+        """
+        signal.signal(signal.SIGALRM, lambda *_: self._be_gone())
+        signal.alarm(LEAVE_SECONDS)
         busy = bool(state.active_requests)
         super().wait_for_soft_shutdown()
         if busy:
@@ -75,12 +68,15 @@ class LeavingWorker(Worker):
             os._exit(os.EX_OK)
 
     def _be_gone(self) -> NoReturn:
-        self._kill_children()
-        os._exit(os.EX_OK)
+        try:
+            self._kill_children()
+        finally:  # the pool may be half gone by now
+            os._exit(os.EX_OK)
 
     def _kill_children(self) -> None:
         for child in self.pool.info.get("processes", []):
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
 
 
 app.Worker = app.subclass_with_self(LeavingWorker)
