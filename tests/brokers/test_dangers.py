@@ -16,6 +16,7 @@ from pipeline.embedded.redis import RedisServer, free_port, servers
 SERVERS = servers()
 StartRedis = Callable[..., RedisServer]
 KEEPS = ("--appendonly", "yes")
+HIGHEST_PORT_OF_CLUSTER = 55535
 SHORT = ("--maxmemory", "50mb")
 
 
@@ -24,8 +25,10 @@ def start_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Star
     with ExitStack() as stack:
 
         def start_redis(*options: str) -> RedisServer:
-            folder = tmp_path / str(free_port())
-            return stack.enter_context(RedisServer(folder, *options, program=SERVERS[request.param]))
+            server = RedisServer(tmp_path / str(free_port()), *options, program=SERVERS[request.param])
+            while server.port > HIGHEST_PORT_OF_CLUSTER:
+                server.port = free_port()
+            return stack.enter_context(server)
 
         yield start_redis
 
