@@ -4,32 +4,25 @@ Messages are nudges and the database is the ledger, so nothing here guards data;
 Times are in seconds.  Figures that others rely on are tied together in `docs/decisions/0003-delivery.md`.
 """
 
+import os
+
 from celery.schedules import crontab
 from django.conf import settings
-from kombu.utils.url import parse_url
+
+from pipeline import brokers
 
 # --- broker -----------------------------------------------------------------------------------------------------------
-broker_url = settings.CELERY_BROKER_URL
-broker_use_ssl = parse_url(broker_url).get("ssl")  # Celery itself reads the URL's query, Flower's broker page does not
+_broker = brokers.read(settings.CELERY_BROKER_URL)
+broker_url = _broker.url
+if os.environ.get("CELERY_BROKER_URL", broker_url) != broker_url:
+    # Celery prefers that variable to its own settings, and these two to that; a setting of theirs would show the password.
+    os.environ["CELERY_BROKER_READ_URL"] = os.environ["CELERY_BROKER_WRITE_URL"] = broker_url
+broker_use_ssl = _broker.ssl
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a broker that is away for a day is no reason to end
 broker_channel_error_retry = True  # nor is one that is full
-broker_transport_options = (
-    {
-        # Twice as long as any task may run; a message is given to another worker this long after its worker died.
-        "visibility_timeout": 60,
-        # Celery looks for such messages only every interval x throttle = 100 s unless told otherwise.
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        # Without these, publishing to a stopped Redis hangs for ever.
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-        "health_check_interval": 25,
-    }
-    if settings.CELERY_BROKER_URL.startswith(("redis", "rediss", "sentinel"))
-    else {"confirm_publish": True}
-)
+broker_transport_options = _broker.options
+broker_heartbeat = 30  # of RabbitMQ: one that is cut off is noticed after a minute; Redis has its own checks
 # One quick retry: the caller has the work in the database and must not wait for a broker.
 task_publish_retry = True
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0, "interval_max": 0.1}
@@ -38,7 +31,7 @@ task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_
 task_acks_late = True  # a worker that dies gives its messages back
 task_reject_on_worker_lost = True
 task_retry_on_worker_lost = True  # and, unlike the line above alone, not without end when the message is what kills
-task_annotations = {"*": {"default_retry_delay": 1}}  # Celery's own 180 s is longer than the visibility timeout
+task_annotations = {"*": {"default_retry_delay": _broker.retry_delay}}
 worker_cancel_long_running_tasks_on_connection_loss = False  # finishing beats doing again, and doing twice is harmless
 result_backend = None  # nobody waits for a result, and results would hold data
 task_ignore_result = True
@@ -93,6 +86,7 @@ task_routes = {
     "reconcile_all": {"queue": "housekeeping"},
     "purge": {"queue": "housekeeping"},
 }
+task_queues = _broker.queues(sorted({route["queue"] for route in task_routes.values()}))
 
 # --- schedule ---------------------------------------------------------------------------------------------------------
 beat_scheduler = "tasks.beat:SteadyScheduler"  # in memory: nothing is lost by a restart, and no file is needed

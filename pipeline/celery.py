@@ -3,7 +3,7 @@
 import os
 import signal
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from celery import Celery
 from celery.apps.worker import Worker
@@ -24,7 +24,7 @@ from celery.worker.consumer import Consumer
 from django.db import close_old_connections, connections
 from kombu.transport import redis
 
-from pipeline import measures, task_logs, task_times, telemetry  # noqa: F401 - importing connects
+from pipeline import measures, rabbitmq, redis_servers, task_logs, task_times, telemetry  # noqa: F401 - importing connects
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
 
@@ -36,6 +36,10 @@ app = Celery("pipeline", task_cls="tasks.discreet:DiscreetTask")
 app.config_from_object("celeryconfig")
 
 
+LEAVE_SECONDS = 8
+"""From the signal on; supervisors kill after ten."""
+
+
 class LeavingWorker(Worker):
     """A worker that ends in time whatever its tasks wait for.
 
@@ -44,12 +48,17 @@ class LeavingWorker(Worker):
     """
 
     def wait_for_soft_shutdown(self) -> None:
-        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone."""
+        """Let tasks end for `worker_soft_shutdown_timeout`; then hand back what is not acknowledged, and be gone.
+
+        Celery calls it first of all, in the signal's handler.  What does not let go in `LEAVE_SECONDS`, such as a broker that
+        does not answer, is left without a word; by an alarm, since a thread can't safely be started in such a handler.
+        """
+        signal.signal(signal.SIGALRM, lambda *_: self._be_gone())
+        signal.alarm(LEAVE_SECONDS)
         busy = bool(state.active_requests)
         super().wait_for_soft_shutdown()
         if busy:
-            for child in self.pool.info.get("processes", []):
-                os.kill(child, signal.SIGKILL)
+            self._kill_children()
             channel = self.consumer.task_consumer.channel
             if self.consumer.connection.transport.driver_type == "redis":  # RabbitMQ takes back by itself
                 # Closing may wait for an answer that the interrupted loop has read already, hence the bound.
@@ -59,6 +68,17 @@ class LeavingWorker(Worker):
                 channel.qos.restore_unacked_once()
             measures.share()
             os._exit(os.EX_OK)
+
+    def _be_gone(self) -> NoReturn:
+        try:
+            self._kill_children()
+        finally:  # the pool may be half gone by now
+            os._exit(os.EX_OK)
+
+    def _kill_children(self) -> None:
+        for child in self.pool.info.get("processes", []):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
 
 
 app.Worker = app.subclass_with_self(LeavingWorker)
@@ -99,6 +119,13 @@ def refuse_while_switched_off(**_: Any) -> None:
     from pipeline.switch import require_badges_enabled
 
     require_badges_enabled()
+
+
+@celeryd_init.connect
+@beat_init.connect
+def look_at_redis(**_: Any) -> None:
+    """Warn of servers that may lose what they are given."""
+    redis_servers.warn()
 
 
 @celeryd_init.connect

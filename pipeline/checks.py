@@ -16,6 +16,7 @@ from django.core.checks import CheckMessage
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.utils.module_loading import import_string
 
+from pipeline import redis_servers
 from pipeline.bus.catalogue import badge_event_types, event_types, find_signal
 from pipeline.bus.codec import can_travel
 from pipeline.configuration import keys, organizations
@@ -140,6 +141,22 @@ def check_api_keys(
         return [*map(_check_expiry, keys.expiring()), *_check_missing_keys()]
     except DatabaseError:
         return []
+
+
+@checks.register(checks.Tags.database)
+def check_redis(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """The Redis servers: W010 for one that evicts, W011 for one that keeps nothing over a restart, E010 for a Cluster.
+
+    It asks them, so it runs where `check_api_keys` does; one that is away makes no difference here.
+    """
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    return [
+        (checks.Error if danger.is_fatal else checks.Warning)(danger.what, hint=danger.hint, id=danger.id)
+        for danger in redis_servers.dangers()
+    ]
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -59,10 +59,9 @@ class Counter:
 def redis_url() -> str:
     """The broker's Redis; the event bus's where the broker is none."""
     broker: str = settings.CELERY_BROKER_URL
-    if broker.startswith(("redis://", "rediss://")):
-        return broker
     bus: str = settings.EVENT_BUS_REDIS_CONNECTION_URL
-    return f"redis+{bus}" if bus.startswith("unix://") else bus
+    url = broker if broker.startswith(("redis://", "rediss://", "unix://")) else bus
+    return f"redis+{url}" if url.startswith("unix://") else url
 
 
 @cache

@@ -6,6 +6,7 @@ was found and says what is allowed: the person who starts the process needs that
 
 import copy
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -198,7 +199,8 @@ def _words(value: Any) -> list[str]:
 
 def _url(value: Any, schemes: tuple[str, ...]) -> str:
     text = _text(value)
-    parts = urlsplit(text)
-    if parts.scheme not in schemes or parts.port == 0:  # `port` raises ValueError where it is no number
-        raise ValueError("not such a URL")
+    for address in re.split(r";(?=\w+://)", text):  # the nodes of a cluster
+        parts = urlsplit(address)
+        if parts.scheme not in schemes or parts.port == 0:  # `port` raises ValueError where it is no number
+            raise ValueError("not such a URL")
     return text

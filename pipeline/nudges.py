@@ -17,6 +17,7 @@ from kombu.exceptions import KombuError
 
 from pipeline import logs
 from pipeline.celery import app
+from pipeline.rabbitmq import Blocked
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +184,12 @@ def _publish_again(task: str, calls: list[list[Any]], options: Mapping[str, Any]
 
 
 def _publish_batch(task: str, calls: list[list[Any]], options: Mapping[str, Any]) -> None:
+    blocked = None
     with app.producer_pool.acquire(block=True) as producer, producer.batch():
-        for arguments in calls:
-            app.send_task(task, args=arguments, producer=producer, **options)
+        try:
+            for arguments in calls:
+                app.send_task(task, args=arguments, producer=producer, **options)
+        except Blocked as error:  # outside, the connection would be replaced by one more that the broker does not read
+            blocked = error
+    if blocked:
+        raise blocked

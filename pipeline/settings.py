@@ -13,7 +13,7 @@ from typing import Any
 
 import dj_database_url
 
-from pipeline import logs
+from pipeline import brokers, logs
 from pipeline.environment import REQUIRED, ConfigurationError, Environment, keys_by_organization
 from pipeline.web import policy
 
@@ -178,6 +178,13 @@ def _optional(environment: Environment, name: str, distribution: str, requiremen
     return value
 
 
+def _refuse_broker(url: str) -> None:
+    try:
+        brokers.read(url)
+    except ValueError as refusal:
+        raise ConfigurationError(f"CELERY_BROKER_URL: {refusal}") from None
+
+
 def _with_verification(url: str, verify: bool) -> str:
     """A `rediss://` URL that says whether the server has to prove who it is; what it says itself stands."""
     if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
@@ -221,7 +228,8 @@ DATABASES = {"default": _database(_environment)}
 
 _REDIS = ("redis", "rediss", "unix")
 REDIS_URL = _environment.url("REDIS_URL", "redis://localhost:6379/0", _REDIS)
-CELERY_BROKER_URL = _environment.url("CELERY_BROKER_URL", REDIS_URL, ("redis", "rediss", "amqp", "amqps", "sentinel"))
+CELERY_BROKER_URL = _environment.url("CELERY_BROKER_URL", REDIS_URL, (*_REDIS, "amqp", "amqps", "sentinel"))
+_refuse_broker(CELERY_BROKER_URL)
 EVENT_BUS_REDIS_CONNECTION_URL = _environment.url("EVENT_BUS_REDIS_CONNECTION_URL", REDIS_URL, _REDIS)
 # Where a URL says nothing itself.  The bus's library verifies unless it is told not to; the broker's has to be told.
 REDIS_TLS_VERIFY = _environment.boolean("REDIS_TLS_VERIFY", True)

@@ -1,5 +1,7 @@
 """Connections to the Redis server of the event bus."""
 
+from typing import Any
+
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -21,11 +23,14 @@ def connect(url: str | None = None) -> Redis:
     is checked before use, since firewalls drop idle ones silently. Commands are not repeated behind the caller's
     back: a lost answer to a read means entries that were delivered and never seen, and the reader must know that.
     """
+    url = url or settings.EVENT_BUS_REDIS_CONNECTION_URL
+    # redis-py refuses it for a socket on this machine.
+    over_tcp: Any = {} if url.startswith("unix:") else {"socket_keepalive": True}
     return Redis.from_url(
-        url or settings.EVENT_BUS_REDIS_CONNECTION_URL,
+        url,
         socket_timeout=_ANSWER_SECONDS,
         socket_connect_timeout=_CONNECT_SECONDS,
-        socket_keepalive=True,
+        **over_tcp,
         health_check_interval=_IDLE_CHECK_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )

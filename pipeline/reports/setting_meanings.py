@@ -65,7 +65,9 @@ SETTINGS = (
         {
             "DATABASE_URL": Meaning("the ledger ([database](operations.md#database))", "SQLite at `var/db.sqlite3`"),
             "REDIS_URL": Meaning("default of the next two"),
-            "CELERY_BROKER_URL": Meaning("nudges between processes; losing them loses nothing", "`REDIS_URL`"),
+            "CELERY_BROKER_URL": Meaning(
+                "nudges between processes; losing them loses nothing ([brokers](brokers.md))", "`REDIS_URL`"
+            ),
             "EVENT_BUS_REDIS_CONNECTION_URL": Meaning("the event bus, shared with the LMS", "`REDIS_URL`"),
             "REDIS_TLS_VERIFY": Meaning(
                 "whether the certificate of a `rediss:` server is verified, where its URL says nothing of it"

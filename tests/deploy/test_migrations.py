@@ -9,7 +9,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import NOT_PROVIDED, Field
 
 APP = "pipeline"
-BEFORE_COMPATIBILITY = "0007_intake"
+BEFORE_COMPATIBILITY = "0008_unique_everywhere"
 HARMLESS = (
     migrations.CreateModel,
     migrations.AddIndex,

@@ -19,8 +19,10 @@ from django.db import connections
 from pytest_celery import CeleryTestSetup, CeleryWorkerCluster
 from pytest_django import DjangoDbBlocker
 
-from pipeline import nudges
+from pipeline import brokers, nudges
 from pipeline.embedded.process import ChildProcess
+from pipeline.embedded.rabbitmq import RabbitMQServer
+from pipeline.embedded.redis import servers
 from tests.credly.emulated_credly import EmulatedCredly, running_emulator
 from tests.tasks.nodes import (
     PROJECT,
@@ -32,11 +34,31 @@ from tests.tasks.nodes import (
     WorkerNode,
     procfile,
 )
+from tests.tasks.rabbitmq_nodes import RabbitMQNode, rabbitmq_node, running_rabbitmq
 from tests.tasks.school import School
 
 Start = Callable[..., ChildProcess]
 StartWorker = Callable[..., WorkerNode]
 Blocked = Callable[[], AbstractContextManager[None]]
+
+OTHER_REDIS = servers() if os.environ.get("REDIS_SERVERS") == "all" else {}
+
+on_every_broker = pytest.mark.parametrize("broker_kind", ["redis", "rabbitmq", *OTHER_REDIS])
+"""The same tests, other broker."""
+
+
+def use_broker(app: Celery, url: str) -> None:
+    """Have an app that was set up for another broker use this one, as if it had been started with its URL."""
+    broker = brokers.read(url)
+    names = {route["queue"] for route in app.conf.task_routes.values()}
+    app.conf.update(
+        broker_url=broker.url,
+        broker_read_url=broker.url,
+        broker_write_url=broker.url,
+        broker_use_ssl=broker.ssl,
+        broker_transport_options=broker.options,
+        task_queues=broker.queues(sorted(names)),
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,9 +107,38 @@ def redis_password() -> str:
 
 
 @pytest.fixture
-def celery_broker(tmp_path: Path, redis_password: str) -> Iterator[BrokerNode]:
-    with RedisProgram(tmp_path / "redis", redis_password) as server:
-        yield BrokerNode(LocalRedisContainer(LocalContainer("broker", server)))
+def redis_program(tmp_path: Path, redis_password: str, broker_kind: str) -> Iterator[RedisProgram]:
+    """A Redis server of the test's own: database 1 is the event bus, and 0 the broker where that is Redis."""
+    with RedisProgram(tmp_path / "redis", redis_password, OTHER_REDIS.get(broker_kind)) as server:
+        yield server
+
+
+@pytest.fixture
+def bus_url(redis_program: RedisProgram) -> str:
+    return redis_program.database(1)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQServer]:
+    with running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture
+def broker_kind() -> str:
+    """Redis.  A module whose tests hold on RabbitMQ too says `pytestmark = on_every_broker`."""
+    return "redis"
+
+
+@pytest.fixture
+def celery_broker(
+    broker_kind: str, redis_program: RedisProgram, request: pytest.FixtureRequest
+) -> Iterator[BrokerNode | RabbitMQNode]:
+    if broker_kind == "rabbitmq":
+        with rabbitmq_node(request.getfixturevalue("rabbitmq")) as node:
+            yield node
+    else:
+        yield BrokerNode(LocalRedisContainer(LocalContainer("broker", redis_program)))
 
 
 @pytest.fixture
@@ -100,15 +151,15 @@ def celery_setup_app(celery_broker: BrokerNode, monkeypatch: pytest.MonkeyPatch)
     """The app with which the test nudges and looks at workers: our own settings, and the test's broker."""
     app = Celery("pipeline", set_as_current=False)
     app.config_from_object("celeryconfig")
-    app.conf.update(broker_url=celery_broker.url, broker_read_url=celery_broker.url, broker_write_url=celery_broker.url)
+    use_broker(app, celery_broker.url)
     monkeypatch.setattr(nudges, "app", app)
     yield app
     app.pool.force_close_all()
 
 
 @pytest.fixture
-def environment(database: Path, celery_broker: BrokerNode, credly: EmulatedCredly) -> dict[str, str]:
-    """The environment of every process.  The event bus is another database of the broker's server."""
+def environment(database: Path, celery_broker: BrokerNode, bus_url: str, credly: EmulatedCredly) -> dict[str, str]:
+    """The environment of every process.  The event bus is another database of the broker's server, or another server."""
     inherited = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
     return {
         **inherited,
@@ -117,7 +168,7 @@ def environment(database: Path, celery_broker: BrokerNode, credly: EmulatedCredl
         "SECRET_KEY": settings.SECRET_KEY,  # with another one the API keys in the database could not be read
         "DATABASE_URL": f"sqlite:///{database}",
         "CELERY_BROKER_URL": celery_broker.url,
-        "EVENT_BUS_REDIS_CONNECTION_URL": celery_broker.server.database(1),
+        "EVENT_BUS_REDIS_CONNECTION_URL": bus_url,
         "BADGES_ENABLED": "true",
         "CREDLY_API_BASE_URL": credly.api,
         "WORKER_CONCURRENCY": "2",

@@ -43,8 +43,8 @@ class Program(Protocol):
 class RedisProgram(RedisServer):
     """A Redis server with what a container must tell of it; with a `password`, nobody gets in without."""
 
-    def __init__(self, folder: Path, password: str = "") -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, password: str = "", program: str | None = None) -> None:
+        super().__init__(folder, program=program)
         self._password = password
 
     def start(self) -> Self:
@@ -68,6 +68,13 @@ class RedisProgram(RedisServer):
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         self.stop()
+
+    def freeze(self) -> None:
+        """Stop it in the middle of everything: connections stay and nobody answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
 
 class LocalContainer:
@@ -168,6 +175,11 @@ class BrokerNode(RedisTestBroker):
         """Messages that a worker has taken and not acknowledged."""
         with self.container.client as redis:
             return int(redis.hlen("unacked"))
+
+    def empty(self) -> None:
+        """Forget everything."""
+        with self.container.client as redis:
+            redis.flushdb()
 
 
 class WorkerNode(CeleryTestWorker):

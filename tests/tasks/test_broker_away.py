@@ -1,16 +1,16 @@
 """The broker away while workers run and events come in."""
 
-import os
-import signal
-
 import pytest
 from celery import Celery
 from pytest_celery import CeleryTestSetup
 
 from pipeline import nudges
 from tests.system.conditions import eventually
+from tests.tasks.conftest import on_every_broker
 from tests.tasks.nodes import BrokerNode
 from tests.tasks.school import School, nothing_waits, status
+
+pytestmark = on_every_broker
 
 
 def test_workers_go_on_after_a_restart_of_the_broker(celery_setup: CeleryTestSetup, school: School):
@@ -45,10 +45,10 @@ def test_a_nudge_to_a_broker_that_hangs_is_given_up(
 ):
     nudges.evaluate([school.passes()])
     event = school.passes()
-    os.kill(celery_broker.server.pid, signal.SIGSTOP)
+    celery_broker.server.freeze()
     try:
         nudges.evaluate([event])
     finally:
-        os.kill(celery_broker.server.pid, signal.SIGCONT)
+        celery_broker.server.thaw()
     assert "The broker did not take 1 nudge(s) for evaluate" in caplog.text
     assert status(event) == "received"

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -14,13 +15,16 @@ from redis import Redis
 
 from pipeline import nudges
 from pipeline.models import Event, Signal
+from tests.brokers.sentinel import sentinel
 from tests.system.conditions import eventually
-from tests.tasks.nodes import BrokerNode, WorkerNode
+from tests.tasks.conftest import StartWorker, on_every_broker
+from tests.tasks.nodes import BrokerNode, RedisProgram, WorkerNode
 from tests.tasks.school import TOPIC, School, nothing_waits, status
 
 
+@on_every_broker
 def test_one_nudge_carries_an_event_through_all_stages(
-    celery_setup: CeleryTestSetup, worker: WorkerNode, credly_worker: WorkerNode, school: School
+    celery_setup: CeleryTestSetup, worker: WorkerNode, credly_worker: WorkerNode, bus_url: str, school: School
 ):
     event = school.passes()
     nudges.evaluate([event])
@@ -28,7 +32,7 @@ def test_one_nudge_carries_an_event_through_all_stages(
     assert status(event) == "processed"
     assert school.issued() == ["1"]
     assert Signal.objects.get().state == "sent"
-    with Redis(port=celery_setup.broker.server.port, db=1) as bus:
+    with Redis.from_url(bus_url) as bus:
         assert bus.xlen(TOPIC) == 1
     for node, task in ((worker, "evaluate"), (worker, "persist"), (credly_worker, "issue"), (worker, "emit")):
         node.process.wait_for_output(f"Task {task}[")
@@ -70,3 +74,14 @@ def test_signals_that_threads_hand_over_at_one_moment_share_a_message(
     [message] = eventually(lambda: celery_broker.container.client.lrange("emit", 0, -1))
     [[signals], _, _] = json.loads(base64.b64decode(json.loads(message)["body"]))
     assert sorted(signals) == list(range(1, 21))
+
+
+def test_workers_find_their_broker_by_a_sentinel(
+    start_worker: StartWorker, redis_program: RedisProgram, celery_setup_app: Celery, school: School, tmp_path: Path
+):
+    with sentinel(tmp_path / "sentinel", redis_program) as watch:
+        for process in ("worker", "credly"):
+            start_worker(process, CELERY_BROKER_URL=watch.url).process.wait_for_output("ready.")
+        nudges.evaluate([school.passes()])
+        eventually(nothing_waits)
+    assert school.issued() == ["1"]

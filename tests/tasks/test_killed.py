@@ -12,7 +12,7 @@ from django.utils import timezone
 from pipeline import nudges
 from pipeline.models import Event
 from tests.system.conditions import eventually
-from tests.tasks.conftest import Blocked, Start, StartWorker
+from tests.tasks.conftest import Blocked, Start, StartWorker, on_every_broker
 from tests.tasks.nodes import BrokerNode, WorkerNode
 from tests.tasks.school import School, nothing_waits, status
 
@@ -31,12 +31,13 @@ def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -
     return event
 
 
+@on_every_broker
 @pytest.mark.parametrize("broker_memory", ["kept", "lost"])
 def test_the_work_of_a_killed_worker_is_finished_within_a_minute(
     killed: UUID, celery_broker: BrokerNode, start: Start, start_worker: StartWorker, school: School, broker_memory: str
 ):
     if broker_memory == "lost":
-        celery_broker.container.client.flushdb()
+        celery_broker.empty()
     for process in ("worker", "credly"):
         start_worker(process)
     start("beat")
@@ -44,10 +45,11 @@ def test_the_work_of_a_killed_worker_is_finished_within_a_minute(
     assert school.issued() == ["1"]
 
 
+@on_every_broker
 def test_without_housekeeping_what_a_broker_forgot_stays_undone(
     killed: UUID, celery_broker: BrokerNode, start_worker: StartWorker, celery_setup_app: Celery, school: School
 ):
-    celery_broker.container.client.flushdb()
+    celery_broker.empty()
     for process in ("worker", "credly"):
         start_worker(process)
     Event.objects.update(due_at=timezone.now())
@@ -73,6 +75,7 @@ def test_the_message_that_a_killed_worker_held_goes_to_another_after_the_visibil
     eventually(lambda: status(killed) == "processed")
 
 
+@on_every_broker
 def test_the_work_of_a_killed_child_is_done_again_at_once(
     start_worker: StartWorker, school: School, writes_blocked: Blocked
 ):
@@ -91,6 +94,7 @@ def _worked_on_by_another(worker: WorkerNode, pid: int) -> bool:
     return any(task["worker_pid"] != pid for task in worker.active("persist"))
 
 
+@on_every_broker
 def test_a_message_that_always_kills_its_child_is_set_aside_and_its_neighbours_go_on(
     start_worker: StartWorker, celery_setup_app: Celery, celery_broker: BrokerNode, school: School, tmp_path: Path
 ):

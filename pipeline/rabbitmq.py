@@ -1,0 +1,97 @@
+"""RabbitMQ under Celery: what kombu's transport leaves out, so that a broker that takes nothing holds nobody up.
+
+RabbitMQ that runs out of disk or memory stops to read from whoever publishes, for as long as that lasts, and says so
+(https://www.rabbitmq.com/docs/connection-blocked).  kombu's transport passes that over, and waits for confirmations without
+limit.
+"""
+
+from typing import Any
+
+import amqp  # type: ignore[import-untyped]
+from amqp.exceptions import RecoverableConnectionError  # type: ignore[import-untyped]
+from celery.worker.consumer import Consumer
+from kombu.exceptions import KombuError
+from kombu.transport import pyamqp
+
+CONFIRM_SECONDS = 5.0
+"""How long a message may take to be confirmed: it goes to the disks of most nodes of a cluster."""
+
+PERSISTENT = 2
+"""The delivery mode of messages that are to outlive the broker; what workers tell of themselves has another."""
+
+
+class NotTaken(KombuError):
+    """RabbitMQ did not take a message.  No connection error: those are tried again, by Celery's own messages without end."""
+
+
+class Blocked(NotTaken):
+    """It takes nothing over this connection for now, and will say when it does again: no reason to give the connection up."""
+
+    def __init__(self) -> None:
+        super().__init__("RabbitMQ is short of disk or memory")
+
+
+class Channel(pyamqp.Channel):
+    """Waits for no broker that is blocked, and for a confirmation only of what is persistent, and not for ever."""
+
+    def basic_publish_confirm(self, msg: amqp.Message, *args: Any, **kwargs: Any) -> Any:
+        """Publish a message.
+
+        Raises:
+            Blocked: the broker takes nothing.
+            NotTaken: it refused the message, or did not confirm it in time; then the connection is closed, since its next
+                answers would be taken for those of other messages.
+        """
+        self._look_for_news()
+        if self.connection.blocked:
+            raise Blocked
+        if msg.properties.get("delivery_mode") != PERSISTENT:
+            return self._basic_publish(msg, *args, **kwargs)
+        connection = self.connection
+        try:
+            return super().basic_publish_confirm(msg, *args, **{**kwargs, "confirm_timeout": CONFIRM_SECONDS})
+        except amqp.exceptions.MessageNacked:
+            raise NotTaken("RabbitMQ refused a message") from None
+        except TimeoutError:
+            connection.collect()
+            raise NotTaken("RabbitMQ did not confirm a message") from None
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """As kombu's, but who is blocked would get no answer."""
+        return self.collect() if self.connection and self.connection.blocked else super().close(*args, **kwargs)
+
+    def _look_for_news(self) -> None:
+        if not self.connection:
+            raise RecoverableConnectionError("the connection is closed")
+        try:
+            self.connection.drain_events(timeout=0)
+        except TimeoutError:
+            return
+
+
+class Connection(pyamqp.Connection):
+    """Knows whether it is blocked."""
+
+    Channel = Channel
+
+    def __init__(self, **options: Any) -> None:
+        self.blocked = False
+        super().__init__(**options, on_blocked=self._block, on_unblocked=self._unblock)
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """As kombu's, but who is blocked would get no answer."""
+        return self.collect() if self.blocked else super().close(*args, **kwargs)
+
+    def _block(self, _reason: str) -> None:
+        """Whoever waits for a confirmation waits no longer."""
+        self.blocked = True
+        raise Blocked
+
+    def _unblock(self) -> None:
+        self.blocked = False
+
+
+pyamqp.Transport.Connection = Connection
+
+# Nothing here is sent to be run later, and this would declare 28 queues for it.
+Consumer.Blueprint.default_steps.remove("celery.worker.consumer.delayed_delivery:DelayedDelivery")

@@ -1,0 +1,166 @@
+"""What is RabbitMQ's own: how queues are declared, and what happens when it takes nothing for a while."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from pipeline import brokers, nudges
+from pipeline.ledgers import claims
+from tests.system.conditions import eventually
+from tests.tasks.conftest import Start, StartWorker, use_broker
+from tests.tasks.rabbitmq_nodes import RabbitMQNode
+from tests.tasks.school import School, nothing_waits, status
+from tests.tasks.test_shutdown import CONTRACT_SECONDS
+from tests.tls.certificates import Certificates, door, make_certificates
+
+
+@pytest.fixture
+def broker_kind() -> str:
+    return "rabbitmq"
+
+
+@contextmanager
+def short_of_disk(broker: RabbitMQNode) -> Iterator[None]:
+    """RabbitMQ blocks whoever publishes, as when its disk is full."""
+    control = broker.server.server.control
+    control("set_disk_free_limit", "10000GB")
+    eventually(lambda: "disk" in control("eval", "rabbit_alarm:get_alarms()."))
+    try:
+        yield
+    finally:
+        control("set_disk_free_limit", "1MB")
+        eventually(lambda: control("eval", "rabbit_alarm:get_alarms().").strip() == "[]")
+
+
+def test_queues_are_quorum_queues_with_a_limit_of_deliveries(celery_broker: RabbitMQNode, start_worker: StartWorker):
+    for worker in (start_worker("worker"), start_worker("credly")):
+        assert worker.ready()
+    server = celery_broker.server
+    listed = server.server.control("list_queues", "-p", server.name, "--formatter=csv", "name", "type", "arguments")
+    queues = [line.replace('"', "").split(",", 2) for line in listed.splitlines()[1:]]
+    ours = {name: (kind, told) for name, kind, told in queues if "." not in name and "@" not in name}
+    assert set(ours) == {"evaluate", "persist", "issue", "emit", "housekeeping", "recheck", "webhook", "sync"}
+    for kind, told in ours.values():
+        assert kind == "quorum"
+        assert f"x-delivery-limit,{brokers.MOST_DELIVERIES}" in told.replace("{", "").replace("}", "")
+
+
+def test_what_kills_its_worker_is_set_aside_by_us_before_rabbitmq_drops_it():
+    assert claims.MOST_TAKEN_UP * 2 < brokers.MOST_DELIVERIES
+
+
+def test_a_message_that_is_given_back_too_often_is_dropped(celery_broker: RabbitMQNode, celery_setup_app: Celery):
+    celery_setup_app.send_task("housekeeping")
+    eventually(lambda: celery_broker.waiting("housekeeping") == 1)
+    for _ in range(brokers.MOST_DELIVERIES + 1):
+        with Connection(celery_broker.url) as connection:
+            channel = connection.default_channel
+            message = eventually(lambda channel=channel: channel.basic_get("housekeeping"))
+            channel.basic_reject(message.delivery_tag, requeue=True)
+    eventually(lambda: celery_broker.waiting("housekeeping") == 0)
+
+
+def test_a_nudge_that_nobody_took_in_time_expires(
+    celery_broker: RabbitMQNode, celery_setup_app: Celery, monkeypatch: pytest.MonkeyPatch, database: object
+):
+    monkeypatch.setattr(nudges, "ISSUE_EXPIRES_SECONDS", 1)
+    nudges.issue([1])
+    nudges.recheck([1])
+    eventually(lambda: celery_broker.waiting("recheck") == 1)
+    eventually(lambda: celery_broker.waiting("issue") == 0)
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_nudge_to_a_broker_whose_disk_is_full_is_given_up_at_once(
+    celery_broker: RabbitMQNode,
+    celery_setup_app: Celery,
+    school: School,
+    caplog: pytest.LogCaptureFixture,
+    connected: bool,
+):
+    if connected:
+        nudges.evaluate([school.passes()])
+    events = [school.passes() for _ in range(3)]
+    with short_of_disk(celery_broker):
+        for event in events:
+            nudges.evaluate([event])
+    assert caplog.text.count("The broker did not take 1 nudge(s) for evaluate (Blocked)") == len(events)
+    caplog.clear()
+    nudges.evaluate(events)
+    assert caplog.text == ""
+    eventually(lambda: celery_broker.waiting("evaluate") > connected)
+
+
+def test_while_the_disk_is_full_workers_do_what_they_got_and_end_in_time_and_after_it_all_goes_on(
+    celery_broker: RabbitMQNode, celery_setup_app: Celery, start: Start, start_worker: StartWorker, school: School
+):
+    event = school.passes()
+    nudges.persist([event])
+    eventually(lambda: celery_broker.waiting("persist") == 1)
+    with short_of_disk(celery_broker):
+        worker = start_worker("worker")
+        eventually(lambda: status(event) == "processed")
+        worker.process.wait_for_output("The broker did not take 1 nudge(s) for issue (Blocked)")
+        worker.process.send(signal.SIGTERM)
+        worker.process.wait(CONTRACT_SECONDS)
+    for process in ("worker", "credly", "beat"):
+        start(process)
+    eventually(nothing_waits)
+    assert school.issued() == ["1"]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls_url(celery_broker: RabbitMQNode, certificates: Certificates) -> Iterator[str]:
+    """The broker over TLS, without a word about whom to trust."""
+    with door(certificates, celery_broker.server.server.port) as port:
+        yield f"amqps://guest:guest@127.0.0.1:{port}/{celery_broker.server.name}"
+
+
+@pytest.mark.parametrize("trusting", ["its authority", "anybody"])
+def test_over_tls_all_stages_run(
+    tls_url: str,
+    certificates: Certificates,
+    celery_setup_app: Celery,
+    start_worker: StartWorker,
+    school: School,
+    trusting: str,
+):
+    told = "ssl_cert_reqs=none" if trusting == "anybody" else f"ssl_ca_certs={certificates.authority}"
+    for process in ("worker", "credly"):
+        assert start_worker(process, CELERY_BROKER_URL=f"{tls_url}?{told}").ready()
+    use_broker(celery_setup_app, f"{tls_url}?{told}")
+    nudges.evaluate([school.passes()])
+    eventually(nothing_waits)
+    assert school.issued() == ["1"]
+
+
+def test_a_broker_that_another_authority_signed_is_not_spoken_to(
+    tls_url: str, celery_setup_app: Celery, tmp_path: Path, celery_broker: RabbitMQNode
+):
+    for url in (tls_url, f"{tls_url}?ssl_ca_certs={make_certificates(tmp_path).authority}"):
+        use_broker(celery_setup_app, url)
+        with pytest.raises(OperationalError, match="certificate verify failed"):
+            nudges.ping()
+
+
+def test_a_certificate_for_another_name_is_not_believed(
+    tls_url: str, certificates: Certificates, celery_setup_app: Celery
+):
+    authority = f"?ssl_ca_certs={certificates.authority}"
+    use_broker(celery_setup_app, tls_url + authority)
+    nudges.ping()
+    another_name = "127.1"  # of the same machine
+    use_broker(celery_setup_app, tls_url.replace("127.0.0.1", another_name) + authority)
+    with pytest.raises(OperationalError, match="certificate verify failed"):
+        nudges.ping()
