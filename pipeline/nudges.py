@@ -24,8 +24,8 @@ AT_ONCE_SECONDS = 1.0
 """A publication that fails later than this was refused by a broker that hangs, which must not hold the caller twice."""
 
 BROKER_FAILS = (KombuError, OSError, RuntimeError)
-"""What a publication raises for which the caller is not at fault.  RuntimeError is kombu's word for a batch whose connection was
-replaced in its midst, and for a pool that was closed."""
+"""What a publication raises for which the caller is not at fault.  RuntimeError is kombu's word for a batch whose connection
+was replaced in its midst, and for a pool that was closed."""
 
 ISSUE_EXPIRES_SECONDS = 60
 """Twice the time after which housekeeping nudges a row again, so the queue holds about two nudges of each at the most."""
