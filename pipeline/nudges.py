@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 AT_ONCE_SECONDS = 1.0
 """A publication that fails later than this was refused by a broker that hangs, which must not hold the caller twice."""
 
+BROKER_FAILS = (KombuError, OSError, RuntimeError)
+"""What a publication raises for which the caller is not at fault.  RuntimeError is kombu's word for a batch whose connection
+was replaced in its midst, and for a pool that was closed."""
+
 ISSUE_EXPIRES_SECONDS = 60
 """Twice the time after which housekeeping nudges a row again, so the queue holds about two nudges of each at the most."""
 
@@ -164,7 +168,7 @@ def _publish(task: str, calls: list[list[Any]], options: Mapping[str, Any]) -> N
     started = time.monotonic()
     try:
         _publish_batch(task, calls, options)
-    except (KombuError, OSError) as error:
+    except BROKER_FAILS as error:
         failed_at_once = time.monotonic() - started < AT_ONCE_SECONDS
         if not (failed_at_once and _publish_again(task, calls, options)):
             logger.warning(
@@ -178,7 +182,7 @@ def _publish(task: str, calls: list[list[Any]], options: Mapping[str, Any]) -> N
 def _publish_again(task: str, calls: list[list[Any]], options: Mapping[str, Any]) -> bool:
     try:
         _publish_batch(task, calls, options)
-    except (KombuError, OSError):
+    except BROKER_FAILS:
         return False
     return True
 

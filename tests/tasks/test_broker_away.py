@@ -39,6 +39,18 @@ def test_a_nudge_to_a_broker_that_is_down_is_logged_and_no_error(
     assert status(event) == "received"
 
 
+def test_a_nudge_over_a_pool_that_was_closed_is_logged_and_no_error(
+    celery_broker: BrokerNode, celery_setup_app: Celery, school: School, caplog: pytest.LogCaptureFixture
+):
+    """kombu then raises RuntimeError, as where a connection is replaced in the midst of a batch."""
+    event = school.passes()
+    nudges.evaluate([event])
+    celery_setup_app.producer_pool.force_close_all()
+    nudges.evaluate([event])
+    assert "The broker did not take 1 nudge(s) for evaluate (RuntimeError)" in caplog.text
+    assert celery_broker.waiting("evaluate") == 1
+
+
 @pytest.mark.timeout(60)
 def test_a_nudge_to_a_broker_that_hangs_is_given_up(
     celery_broker: BrokerNode, celery_setup_app: Celery, school: School, caplog: pytest.LogCaptureFixture
