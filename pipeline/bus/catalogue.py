@@ -17,6 +17,8 @@ from opaque_keys.edx.keys import CourseKey, UsageKey
 from openedx_events.learning.data import UserData
 from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals
 
+from pipeline.rules import Kind
+
 # Ordered: bool is a subclass of int.
 _TYPE_WORDS: tuple[tuple[type, str], ...] = (
     (bool, "boolean"),
@@ -28,6 +30,8 @@ _TYPE_WORDS: tuple[tuple[type, str], ...] = (
     (UsageKey, "usage key"),
     (UUID, "UUID"),
 )
+
+_KINDS: Mapping[str, Kind] = {"integer": "number", "number": "number", "time": "time"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,12 @@ def key_paths(name: str) -> dict[str, str]:
     event = event_types()[name]
     ignored = set(settings.BADGES_CONFIG["rules"]["ignored_keypaths"])
     return {path: _type_word(leaf) for path, leaf in event.key_paths.items() if not ignored & event.written_forms(path)}
+
+
+def kinds(name: str) -> dict[str, Kind]:
+    """As what the values at an event type's paths compare, those that are ignored included; nothing for an unknown type."""
+    event = event_type(name)
+    return {path: _KINDS.get(_type_word(leaf), "text") for path, leaf in event.key_paths.items()} if event else {}
 
 
 def user_of(name: str, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:

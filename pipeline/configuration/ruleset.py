@@ -76,13 +76,20 @@ def _template(template: models.Template, usable: Callable[[str], bool]) -> rules
     return rules.Template(
         id=template.pk,
         reaward=template.reaward,
+        per=template.per or None,
         requirements=tuple(
             rules.Requirement(
                 id=requirement.pk,
                 template=template.pk,
                 event_type=requirement.event_type if usable(requirement.event_type) else "",
                 group=requirement.group or None,
-                rules=_rules(requirement.rules.all()),
+                rules=_rules(requirement),
+                count=requirement.count,
+                distinct=requirement.distinct or None,
+                within=requirement.within,
+                counts_from=requirement.counts_from,
+                counts_until=requirement.counts_until,
+                after=requirement.after_id,
             )
             for requirement in template.requirements.all()
         ),
@@ -92,7 +99,7 @@ def _template(template: models.Template, usable: Callable[[str], bool]) -> rules
                 template=template.pk,
                 event_type=penalty.event_type,
                 requirements=frozenset(requirement.pk for requirement in penalty.requirements.all()),
-                rules=_rules(penalty.rules.all()),
+                rules=_rules(penalty),
             )
             for penalty in template.penalties.all()
             if usable(penalty.event_type)
@@ -100,5 +107,9 @@ def _template(template: models.Template, usable: Callable[[str], bool]) -> rules
     )
 
 
-def _rules(rows: Iterable[models.Rule]) -> tuple[rules.Rule, ...]:
-    return tuple(rules.Rule(path=row.data_path, operator=row.operator, value=row.value) for row in rows)
+def _rules(condition: models.Requirement | models.Penalty) -> tuple[rules.Rule, ...]:
+    kinds = catalogue.kinds(condition.event_type)
+    return tuple(
+        rules.Rule(row.data_path, row.operator, row.value, kinds.get(row.data_path, "text"))
+        for row in condition.rules.all()
+    )

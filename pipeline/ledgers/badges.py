@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import Case, F, Q, Value, When
@@ -33,6 +33,7 @@ class Change:
         decisions: all decisions by template id.
         news: ids of the templates of which a decision changed.  Only then is a badge that Credly holds awarded again.
         resets: ids of the templates of which a requirement was reset.  Only then is a badge revoked.
+        values: which badge of a template it is about, by template id; of those with `per`.
     """
 
     learner: Learner
@@ -41,6 +42,7 @@ class Change:
     decisions: Mapping[int, Decisions]
     news: Collection[int]
     resets: Collection[int] = ()
+    values: Mapping[int, str] = field(default_factory=dict)
 
 
 def follow(changes: Sequence[Change]) -> list[int]:
@@ -57,13 +59,13 @@ def follow(changes: Sequence[Change]) -> list[int]:
     templates = {template.id for change in changes for template in change.templates}
     learners = [change.learner for change in changes]
     known = Badge.objects.filter(learner__in=learners, template__in=templates).order_by("cycle")
-    latest = {(badge.learner_id, badge.template_id): badge for badge in known}
+    latest = {(badge.learner_id, badge.template_id, badge.value): badge for badge in known}
     changed: list[int] = []
     opened: list[Reason] = []
     revoked: list[Reason] = []
     for change in changes:
         for template in change.templates:
-            badge = latest.get((change.learner.pk, template.id))
+            badge = latest.get((change.learner.pk, template.id, change.values.get(template.id, "")))
             decided = change.decisions[template.id]
             if rules.complete(template, [key for key, decision in decided.items() if decision.fulfilled]):
                 earned_at = rules.earned_at(template, decided)
@@ -92,6 +94,7 @@ def _next(change: Change, template: rules.Template, cycle: int, earned_at: datet
     badge = Badge(
         learner=change.learner,
         template_id=template.id,
+        value=change.values.get(template.id, ""),
         cycle=cycle + 1,
         earned_at=earned_at,
         due_at=timezone.now(),

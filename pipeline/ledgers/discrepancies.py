@@ -181,7 +181,7 @@ def _repair_extra(badge: Badge, credly_id: uuid.UUID, learner: Learner, actor: s
     newest decides what later events do, and must stay the newest.  Neither of its signals is ever sent, for nobody was told
     that it was awarded: the one that revoking would write is there from the start, disabled.
     """
-    rows = Badge.objects.filter(learner=learner, template=badge.template_id)
+    rows = Badge.objects.filter(learner=learner, template=badge.template_id, value=badge.value)
     newest = rows.order_by("-cycle")[0]
     own = rows.filter(credly_id=credly_id).first()
     adoptable = newest.standing == Standing.AWARDED and newest.credly_id is None
@@ -199,6 +199,7 @@ def _row_of_extra(newest: Badge, credly_id: uuid.UUID) -> Badge:
     row = Badge.objects.create(
         learner_id=newest.learner_id,
         template_id=newest.template_id,
+        value=newest.value,
         cycle=newest.cycle,
         standing=Standing.REVOKED,
         revoked_by=RevokedBy.EXTRA,

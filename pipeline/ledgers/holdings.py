@@ -18,7 +18,7 @@ from django.utils import timezone
 from pipeline.ledgers import claims, outbox, steps
 from pipeline.ledgers.steps import Step
 from pipeline.ledgers.tracebacks import own_frames
-from pipeline.models import Badge, BadgeHistory, CredlyState, Organization, Standing
+from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, Organization, Standing
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +78,28 @@ def due(pk: int) -> Badge | None:
 
 def earlier_cycle_is_live(badge: Badge) -> bool:
     """Whether Credly still holds, or may hold, a badge of an earlier cycle."""
-    return Badge.objects.filter(
-        learner=badge.learner_id, template=badge.template_id, cycle__lt=badge.cycle, credly_state__in=LIVE
-    ).exists()
+    return same(badge).filter(cycle__lt=badge.cycle, credly_state__in=LIVE).exists()
+
+
+def another_is_being_issued(badge: Badge) -> bool:
+    """Whether it must wait for a badge of the learner's and this template's for another value.
+
+    Credly can't tell one from the other, so a badge whose answer was lost is found again only while no other is on its way.
+    Of several without an answer the first goes first.
+    """
+    if badge.value == "" or steps.step(badge) not in steps.ISSUING:
+        return False
+    on_its_way = Q(claimed_until__gt=timezone.now()) | Q(pk__lt=badge.pk)
+    return _for_other_values(badge).filter(on_its_way, credly_state=CredlyState.ISSUING).exists()
+
+
+def _for_other_values(badge: Badge) -> QuerySet[Badge]:
+    return Badge.objects.filter(learner=badge.learner_id, template=badge.template_id).exclude(value=badge.value)
+
+
+def same(badge: Badge) -> QuerySet[Badge]:
+    """The cycles of this badge: its learner's, of its template, for its value."""
+    return Badge.objects.filter(learner=badge.learner_id, template=badge.template_id, value=badge.value)
 
 
 def claim(badge: Badge) -> Claim | None:
@@ -90,6 +109,14 @@ def claim(badge: Badge) -> Claim | None:
     what kills its worker is claimed only while no other such badge is: calls share a process, and whoever died with the
     guilty one must get a result without it.
     """
+    if badge.value == "":
+        return _claim_unless_suspect(badge)
+    with transaction.atomic():
+        Learner.objects.select_for_update().get(pk=badge.learner_id)
+        return None if another_is_being_issued(badge) else _claim_unless_suspect(badge)
+
+
+def _claim_unless_suspect(badge: Badge) -> Claim | None:
     if badge.taken_up >= claims.MOST_TAKEN_UP:
         _give_up(badge)
         return None
@@ -153,7 +180,21 @@ def put_down(claim: Claim) -> None:
 
 
 def held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Done:
-    """Credly holds the badge.  Writes the `awarded` signal, once.  May be repeated."""
+    """Credly holds the badge.  Writes the `awarded` signal, once.  May be repeated.
+
+    Should the learner's badge for another value hold this very one by now, because this answer came after the claim ran
+    out, the badge is looked for again.
+    """
+    try:
+        return _held(claim, credly_id, state, how)
+    except IntegrityError:
+        if not belongs_to_another(credly_id, claim.badge):
+            raise
+        reason = f"{how} as {credly_id}, which another badge holds"
+        return postponed(claim, CredlyState.ISSUING, reason)
+
+
+def _held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Done:
     badge = claim.badge
     known = {"credly_state": state, "credly_id": credly_id, "attempts": 0}
     with transaction.atomic():
@@ -163,7 +204,18 @@ def held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Do
         )
         _history(claim, f"{how}: {state} at Credly as {credly_id}")
         signals = outbox.write(badge, outbox.AWARDED) if recorded else []
-    return Done(signals=signals, badges=[] if settled else _still_due(badge))
+        waiting = _waiting_for(badge)
+    return Done(signals=signals, badges=waiting if settled else [*_still_due(badge), *waiting])
+
+
+def _waiting_for(badge: Badge) -> list[int]:
+    """The next of the badges for other values that may have waited for this one.  Returns its id: it is due now."""
+    if badge.value == "":
+        return []
+    unissued = _for_other_values(badge).filter(standing=Standing.AWARDED, credly_state=CredlyState.NONE)
+    following = unissued.filter(due_at__isnull=False).order_by("pk").values_list("pk", flat=True)[:1]
+    Badge.objects.filter(pk__in=list(following)).update(due_at=timezone.now())
+    return list(following)
 
 
 def withdrawn(claim: Claim, how: str) -> Done:
@@ -181,9 +233,7 @@ def withdrawn(claim: Claim, how: str) -> Done:
 
 def next_cycle(badge: Badge) -> list[int]:
     """This badge is revoked: the one that waited for it, if any, is due now.  Returns its id.  May be repeated."""
-    waiting = Badge.objects.filter(
-        learner=badge.learner_id, template=badge.template_id, cycle=badge.cycle + 1, due_at__isnull=False
-    )
+    waiting = same(badge).filter(cycle=badge.cycle + 1, due_at__isnull=False)
     waiting.update(due_at=timezone.now())
     return list(waiting.values_list("pk", flat=True))
 

@@ -112,7 +112,7 @@ def release(badge: Badge, actor: str) -> Released:
         template = ruleset.current().ruleset.template(badge.template_id)
         if template is None:
             return Released(Release.TEMPLATE_INACTIVE)
-        decided = _decided(learner, template)
+        decided = _decided(badge, template)
         fulfilled = {key: decision for key, decision in decided.items() if decision.fulfilled}
         if not rules.complete(template, fulfilled):
             return Released(Release.NOT_COMPLETE)
@@ -126,13 +126,24 @@ def release(badge: Badge, actor: str) -> Released:
         newest = max(fulfilled.values(), key=lambda decision: (decision.time, decision.event))
         again = replace(template, reaward=True)
         changed = badges.follow(
-            [badges.Change(learner, newest.event, [again], {template.id: decided}, news={template.id})]
+            [
+                badges.Change(
+                    learner,
+                    newest.event,
+                    [again],
+                    {template.id: decided},
+                    news={template.id},
+                    values={template.id: badge.value},
+                )
+            ]
         )
         return Released(Release.AWARDED, changed)
 
 
-def _decided(learner: Learner, template: rules.Template) -> Decisions:
-    rows = Fulfillment.objects.filter(progress__learner=learner, progress__template=template.id)
+def _decided(badge: Badge, template: rules.Template) -> Decisions:
+    rows = Fulfillment.objects.filter(
+        progress__learner=badge.learner_id, progress__template=template.id, progress__value=badge.value
+    )
     return {row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows}
 
 

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 AWARDED = "org.openedx.learning.badge.awarded.v1"
 REVOKED = "org.openedx.learning.badge.revoked.v1"
 
+SUBJECT = ("badge__learner", "badge__template", "badge__value")
+"""What a signal is about: the order holds among those that agree in these."""
+
 _CLAIM_ENDS: dict[str, Any] = {"claim": None, "claimed_until": None, "taken_up": 0, "error": "", "traceback": ""}
 
 LONGEST_WAIT = timedelta(seconds=60)
@@ -63,7 +66,7 @@ def _payload(badge: Badge) -> dict[str, Any]:
 
 
 def ready(ids: Collection[int]) -> list[Signal]:
-    """Those of these signals that may be sent now: due, and none about the same learner and template is before them.
+    """Those of these signals that may be sent now: due, and none about the same badge is before them.
 
     One that was taken up too often without a result is `failed`.
     """
@@ -90,8 +93,8 @@ def claim(signals: Sequence[Signal]) -> tuple[list[Signal], uuid.UUID]:
 
 
 def _its_turn() -> Q:
-    """No earlier signal about the same learner and template waits."""
-    of_same = {"badge__learner": OuterRef("badge__learner"), "badge__template": OuterRef("badge__template")}
+    """No earlier signal about the same badge waits."""
+    of_same = {name: OuterRef(name) for name in SUBJECT}
     return ~Q(Exists(Signal.objects.filter(**of_same, state=SignalState.PENDING, pk__lt=OuterRef("pk"))))
 
 
@@ -130,20 +133,20 @@ def _mine(signals: Sequence[Signal], token: uuid.UUID) -> QuerySet[Signal]:
 
 
 def following(signals: Sequence[Signal]) -> list[int]:
-    """The next signals that waited for these, which have ended; of each learner and template the first."""
-    about = {(signal.badge.learner_id, signal.badge.template_id) for signal in signals}
-    pending = Signal.objects.filter(state=SignalState.PENDING, badge__learner__in={learner for learner, _ in about})
-    of_learners = pending.order_by("-pk").values_list("badge__learner", "badge__template", "pk")
-    first = {(learner, template): pk for learner, template, pk in of_learners if (learner, template) in about}
+    """The next signals that waited for these, which have ended; of each badge the first."""
+    about = {_subject(signal.badge) for signal in signals}
+    pending = Signal.objects.filter(state=SignalState.PENDING, badge__learner__in={learner for learner, *_ in about})
+    of_learners = pending.order_by("-pk").values_list("pk", *SUBJECT)
+    first = {tuple(subject): pk for pk, *subject in of_learners if tuple(subject) in about}
     return sorted(first.values())
 
 
 def redrive(signal: Signal) -> bool:
     """Try a `failed` signal again.  Says whether there was anything to try.  May be repeated.
 
-    One after which a later one about the same learner and template was sent stays as it is: told now, it would be news.
+    One after which a later one about the same badge was sent stays as it is: told now, it would be news.
     """
-    of_same = Signal.objects.filter(badge__learner=signal.badge.learner_id, badge__template=signal.badge.template_id)
+    of_same = Signal.objects.filter(**dict(zip(SUBJECT, _subject(signal.badge), strict=True)))
     if of_same.filter(state=SignalState.SENT, pk__gt=signal.pk).exists():
         return False
     return bool(
@@ -151,3 +154,7 @@ def redrive(signal: Signal) -> bool:
             state=SignalState.PENDING, due_at=timezone.now(), attempts=0, taken_up=0, traceback=""
         )
     )
+
+
+def _subject(badge: Badge) -> tuple[int, int, str]:
+    return badge.learner_id, badge.template_id, badge.value

@@ -28,6 +28,9 @@ STEPS = {
 AT_ONCE = (Step.ISSUE, Step.REVOKE)
 """Steps without a look-up."""
 
+ISSUING = (Step.ISSUE, Step.LOOK_UP_THEN_ISSUE, Step.LOOK_UP_THEN_CANCEL)
+"""Steps of a badge of which Credly may hold one that we do not know by its id."""
+
 WHILE = {
     Step.ISSUE: CredlyState.ISSUING,
     Step.LOOK_UP_THEN_ISSUE: CredlyState.ISSUING,

@@ -1,6 +1,8 @@
 """All tables: the configuration that operators write, and the ledgers that the pipeline writes."""
 
 from pipeline.models.configuration import (
+    LONGEST_VALUE,
+    MOST_COUNTED,
     GateReason,
     Operator,
     Organization,
@@ -25,6 +27,7 @@ from pipeline.models.ledgers import (
     Fulfillment,
     Gap,
     Learner,
+    Occurrence,
     Progress,
     RevokedBy,
     Signal,
@@ -36,6 +39,8 @@ from pipeline.models.ledgers import (
 from pipeline.models.version import ConfigurationVersion
 
 __all__ = [
+    "LONGEST_VALUE",
+    "MOST_COUNTED",
     "Badge",
     "BadgeHistory",
     "ConfigurationVersion",
@@ -50,6 +55,7 @@ __all__ = [
     "Gap",
     "GateReason",
     "Learner",
+    "Occurrence",
     "Operator",
     "Organization",
     "Penalty",

@@ -1,9 +1,15 @@
 """What operators configure: organizations, badge templates, their requirements, penalties and rules."""
 
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from encrypted_fields.fields import EncryptedTextField
+
+MOST_COUNTED = 1000
+"""The greatest `count` of a requirement: each event of a learner looks at all that counted before."""
+
+LONGEST_VALUE = 4000
+"""Characters of a rule's value: some fifty course keys."""
 
 GROUP_LETTER = RegexValidator(r"^[A-Z]\Z", _("A group is one letter from A to Z."))
 
@@ -21,6 +27,16 @@ class Operator(models.TextChoices):
 
     EQUALS = "eq", _('"=" (equals)')
     NOT_EQUALS = "ne", _('"!=" (not equals)')
+    GREATER = "gt", _('">" (greater, later)')
+    AT_LEAST = "ge", _('"≥" (at least, not before)')
+    LESS = "lt", _('"<" (less, earlier)')
+    AT_MOST = "le", _('"≤" (at most, not after)')
+    IN = "in", _("is one of")
+    NOT_IN = "not_in", _("is none of")
+    CONTAINS = "contains", _("contains")
+    STARTS_WITH = "starts_with", _("starts with")
+    MATCHES = "matches", _("matches the regular expression")
+    EXISTS = "exists", _("is there")
 
 
 class GateReason(models.TextChoices):
@@ -95,6 +111,15 @@ class Template(models.Model):
         editable=False,
         help_text=_("Credly would let a learner hold this badge twice, so its own safety net is off."),
     )
+    per = models.CharField(
+        _("one badge per"),
+        max_length=255,
+        blank=True,
+        db_default="",
+        help_text=_(
+            'A key path such as "course.course_key": a learner earns one badge for each value. Empty: one badge in all.'
+        ),
+    )
     synced_at = models.DateTimeField(_("synced"), null=True, blank=True, editable=False)
 
     class Meta:
@@ -131,6 +156,38 @@ class Requirement(Condition):
         validators=[GROUP_LETTER],
         help_text=_("Requirements with the same letter are alternatives; without a letter it is needed by itself."),
     )
+    count = models.PositiveIntegerField(
+        _("how many"),
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_COUNTED)],
+        help_text=_("How many events it takes."),
+    )
+    distinct = models.CharField(
+        _("of different"),
+        max_length=255,
+        blank=True,
+        db_default="",
+        help_text=_(
+            'The key path in which these events must differ, such as "course.course_key". Empty: any events count.'
+        ),
+    )
+    within = models.DurationField(
+        _("within"), null=True, blank=True, help_text=_("The events must lie no further apart than this.")
+    )
+    counts_from = models.DateTimeField(_("from"), null=True, blank=True, help_text=_("Earlier events do not count."))
+    counts_until = models.DateTimeField(
+        _("until"), null=True, blank=True, help_text=_("Events of this time or later do not count.")
+    )
+    after = models.ForeignKey(
+        "self",
+        on_delete=models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="followers",
+        verbose_name=_("after"),
+        help_text=_("Only events later than the one that fulfilled this requirement count."),
+    )
 
     class Meta:
         verbose_name = _("requirement")
@@ -159,8 +216,10 @@ class Rule(models.Model):
     data_path = models.CharField(
         _("key path"), max_length=255, help_text=_('For example "is_passing" or "course.course_key".')
     )
-    operator = models.CharField(_("operator"), max_length=10, choices=Operator, default=Operator.EQUALS)
-    value = models.CharField(_("value"), max_length=255)
+    operator = models.CharField(_("operator"), max_length=20, choices=Operator, default=Operator.EQUALS)
+    value = models.CharField(
+        _("value"), max_length=LONGEST_VALUE, help_text=_('Of "is one of" and "is none of", each value on a line.')
+    )
 
     class Meta:
         abstract = True

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from pipeline.models.configuration import Organization, Requirement, Template
+from pipeline.rules import LONGEST_TEXT_OF_VALUE
 
 
 class EventStatus(models.TextChoices):
@@ -137,15 +138,18 @@ class Learner(models.Model):
 
 
 class Progress(models.Model):
-    """A learner on the way to a template's badge."""
+    """A learner on the way to a template's badge; `value` is that of the template's `per`, empty without one."""
 
     learner = models.ForeignKey(Learner, on_delete=models.CASCADE, related_name="progress")
     template = models.ForeignKey(Template, on_delete=models.CASCADE, related_name="progress")
+    value = models.CharField(_("for"), max_length=LONGEST_TEXT_OF_VALUE, **_initially(""))
 
     class Meta:
         verbose_name = _("progress")
         verbose_name_plural = _("progress")
-        constraints = [models.UniqueConstraint(fields=["learner", "template"], name="progress_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["learner", "template", "value"], name="progress_of_value_unique")
+        ]
 
     def __str__(self) -> str:
         return f"progress {self.pk}"
@@ -166,6 +170,33 @@ class Fulfillment(models.Model):
 
     def __str__(self) -> str:
         return f"fulfillment {self.pk}"
+
+
+class Occurrence(models.Model):
+    """An event that counted for a requirement, or (`fulfills` is false) took back what counted before.
+
+    Only of requirements that the newest event alone does not decide (`rules.Template.counted`); the fulfillment follows
+    from all of them.
+    """
+
+    progress = models.ForeignKey(Progress, on_delete=models.CASCADE, related_name="occurrences")
+    requirement = models.ForeignKey(Requirement, on_delete=models.CASCADE, related_name="occurrences")
+    event = models.UUIDField()
+    time = models.DateTimeField(help_text="That event's time.")
+    value = models.CharField(  # noqa: DJ001 - an empty text is a value
+        max_length=LONGEST_TEXT_OF_VALUE,
+        null=True,
+        help_text="What tells it from others that count: the text at the requirement's `distinct`.  Null: see the rules.",
+    )
+    fulfills = models.BooleanField()
+
+    class Meta:
+        verbose_name = _("occurrence")
+        verbose_name_plural = _("occurrences")
+        constraints = [models.UniqueConstraint(fields=["progress", "requirement", "event"], name="occurrence_unique")]
+
+    def __str__(self) -> str:
+        return f"occurrence {self.pk}"
 
 
 class DueWork(models.Model):
@@ -233,12 +264,19 @@ def _true_or_null(condition: Q) -> models.GeneratedField:
 class Badge(DueWork):
     """A badge of a learner: what it should be (`standing`) and what Credly holds (`credly_state`).
 
-    With `reaward` a badge earned again after a revocation is a new row with the next `cycle`.
+    `value` is that of the template's `per`, empty without one.  With `reaward` a badge earned again after a revocation is
+    a new row with the next `cycle`.
     """
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     learner = models.ForeignKey(Learner, on_delete=models.PROTECT, related_name="badges", verbose_name=_("learner"))
     template = models.ForeignKey(Template, on_delete=models.PROTECT, related_name="badges", verbose_name=_("template"))
+    value = models.CharField(
+        _("for"),
+        max_length=LONGEST_TEXT_OF_VALUE,
+        help_text=_("The value of the template's “one badge per” that it was earned for."),
+        **_initially(""),
+    )
     cycle = models.PositiveIntegerField(_("cycle"), default=1)
     standing = models.CharField(_("standing"), max_length=10, choices=Standing, default=Standing.AWARDED)
     revoked_by = models.CharField(_("revoked by"), max_length=10, choices=RevokedBy, blank=True)
@@ -257,9 +295,11 @@ class Badge(DueWork):
         verbose_name = _("badge")
         verbose_name_plural = _("badges")
         constraints = [
-            models.UniqueConstraint(fields=["learner", "template", "cycle"], name="badge_cycle_unique"),
-            models.UniqueConstraint(fields=["learner", "template", "is_awarded"], name="badge_awarded_once"),
-            models.UniqueConstraint(fields=["learner", "template", "is_live"], name="badge_live_once"),
+            models.UniqueConstraint(fields=["learner", "template", "value", "cycle"], name="badge_value_cycle_unique"),
+            models.UniqueConstraint(
+                fields=["learner", "template", "value", "is_awarded"], name="badge_value_awarded_once"
+            ),
+            models.UniqueConstraint(fields=["learner", "template", "value", "is_live"], name="badge_value_live_once"),
         ]
         indexes = [
             models.Index(fields=["due_at"], name="badge_due", condition=Q(due_at__isnull=False)),

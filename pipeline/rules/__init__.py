@@ -1,30 +1,53 @@
-"""The meaning of badge rules, in pure Python: operators, the compiled ruleset, and standing.
+"""The meaning of badge rules, in pure Python: operators, the compiled ruleset, occurrences, and standing.
 
 Nothing here knows Django, learners or storage; design.md section 4 is the source of the meaning.
 """
 
-from .operators import OPERATORS, Key, eq, key_of, keys_for, ne, parse_boolean, value_at
+from .occurrences import Occurrence, decide, standing_values
+from .operators import (
+    LONGEST_TEXT_OF_VALUE,
+    OPERATORS,
+    Key,
+    Kind,
+    compiled,
+    key_of,
+    keys_for,
+    lines,
+    parse_boolean,
+    parse_number,
+    parse_time,
+    text_of,
+    value_at,
+)
 from .ruleset import Match, Penalty, Requirement, Rule, Ruleset, Template
 from .standing import Decision, complete, earned_at, groups, supersedes
 
 __all__ = [
+    "LONGEST_TEXT_OF_VALUE",
     "OPERATORS",
     "Decision",
     "Key",
+    "Kind",
     "Match",
+    "Occurrence",
     "Penalty",
     "Requirement",
     "Rule",
     "Ruleset",
     "Template",
+    "compiled",
     "complete",
+    "decide",
     "earned_at",
-    "eq",
     "groups",
     "key_of",
     "keys_for",
-    "ne",
+    "lines",
     "parse_boolean",
+    "parse_number",
+    "parse_time",
+    "standing_values",
     "supersedes",
+    "text_of",
     "value_at",
 ]

@@ -6,29 +6,35 @@ answer depends on how many conditions the event can meet, not on how many templa
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from .operators import OPERATORS, Key, key_of, keys_for, value_at
+from .operators import Key, Kind, Test, compiled, key_of, keys_demanded, text_of, value_at
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One comparison of the value at a key path with an expected text.
+    """One comparison of the value at a key path with an expected text, as values of a kind.
 
-    Raises ValueError when the operator is not one of `OPERATORS`.
+    `keys` are those of which the value must have one; None if the rule does not demand certain ones.
+
+    Raises ValueError when there is no such operator for the kind, or the expected text does not fit it.
     """
 
     path: str
     operator: str
     value: str
+    kind: Kind = "text"
+    keys: frozenset[Key] | None = field(init=False, compare=False, repr=False)
+    _test: Test = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.operator not in OPERATORS:
-            raise ValueError(f"unknown operator {self.operator!r}, expected one of {', '.join(OPERATORS)}")
+        object.__setattr__(self, "_test", compiled(self.operator, self.value, self.kind))
+        object.__setattr__(self, "keys", keys_demanded(self.operator, self.value, self.kind))
 
     def matches(self, payload: Mapping[str, object]) -> bool:
         """Tell whether the payload satisfies this rule."""
-        return OPERATORS[self.operator](value_at(payload, self.path), self.value)
+        return self._test(value_at(payload, self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,10 @@ class Requirement:
 
     `template` is the id of the template it belongs to. Requirements of one template with the same `group`
     letter are alternatives; a requirement whose group is None is a group of its own.
+
+    It may ask for more than one event: for `count` of them, which differ in the value at the path `distinct` (in
+    nothing but themselves, if it is None), all of them `within` a span of time. And it may take only those from
+    `counts_from` on, before `counts_until`, and later than what fulfilled the requirement with the id `after`.
     """
 
     id: int
@@ -44,6 +54,25 @@ class Requirement:
     event_type: str
     group: str | None
     rules: tuple[Rule, ...]
+    count: int = 1
+    distinct: str | None = None
+    within: timedelta | None = None
+    counts_from: datetime | None = None
+    counts_until: datetime | None = None
+    after: int | None = None
+
+    def matches(self, payload: Mapping[str, object], time: datetime) -> bool:
+        """Tell whether an event of its type, of this time, counts for it."""
+        return (
+            (self.counts_from is None or time >= self.counts_from)
+            and (self.counts_until is None or time < self.counts_until)
+            and all(rule.matches(payload) for rule in self.rules)
+            and (self.distinct is None or self.value_in(payload) is not None)
+        )
+
+    def value_in(self, payload: Mapping[str, object]) -> str | None:
+        """Return the value by which an event is told from others that count; None if there is none."""
+        return None if self.distinct is None else text_of(value_at(payload, self.distinct))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +88,69 @@ class Penalty:
     requirements: frozenset[int]
     rules: tuple[Rule, ...]
 
+    def matches(self, payload: Mapping[str, object], _time: datetime) -> bool:
+        """Tell whether an event of its type strikes, at whatever time."""
+        return all(rule.matches(payload) for rule in self.rules)
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
     """A badge template with everything that decides who holds its badge.
 
-    `reaward` says whether a badge once revoked may be earned again.
+    `reaward` says whether a badge once revoked may be earned again. With the path `per` a learner may hold one badge for
+    each value that events have there.
+
+    `counted` are the requirements that the newest event alone does not decide, each behind the one that it comes after: those
+    that ask for several events, those that come after another, and these others, for the newest event does not tell when
+    they were fulfilled first.
+
+    Raises ValueError when a requirement comes after itself, directly or not, or after one of another template.
     """
 
     id: int
     requirements: tuple[Requirement, ...]
     penalties: tuple[Penalty, ...]
     reaward: bool
+    per: str | None = None
+    counted: tuple[Requirement, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counted", tuple(_counted(self.requirements)))
+
+    def value_in(self, payload: Mapping[str, object]) -> str | None:
+        """Return the value of the badge that an event is about: empty without `per`, None if the event has none."""
+        return "" if self.per is None else text_of(value_at(payload, self.per))
+
+
+def _counted(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
+    by_id = {each.id: each for each in requirements}
+    preceding = {each.after for each in by_id.values()} - {None}
+    if not by_id.keys() >= preceding:
+        raise ValueError("a requirement comes after one that its template does not have")
+    waiting = {
+        each.id: each for each in by_id.values() if each.count > 1 or each.after is not None or each.id in preceding
+    }
+    while waiting:
+        ready = [each for each in waiting.values() if each.after not in waiting]
+        if not ready:
+            raise ValueError("requirements come after each other in a circle")
+        yield from ready
+        for each in ready:
+            del waiting[each.id]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What one event does to one template: the ids of the requirements it fulfills and of those it resets.
+    """What one event does to one template: the ids of the requirements it counts for and of those it resets.
 
-    An id may be in both: requirements are tested first, then penalties, so the reset decides.
+    An id may be in both: requirements are tested first, then penalties, so the reset decides. `value` is that of the badge
+    that the event is about, empty for a template without `per`.
     """
 
     template: Template
     fulfills: frozenset[int]
     resets: frozenset[int]
+    value: str = ""
 
 
 Condition = Requirement | Penalty
@@ -111,21 +179,23 @@ class Ruleset:
         """Return the template with this id, or None when it takes no part."""
         return self._templates.get(id)
 
-    def match(self, event_type: str, payload: Mapping[str, object]) -> list[Match]:
-        """Return what an event does to each template it touches, ordered by template id."""
+    def match(self, event_type: str, payload: Mapping[str, object], time: datetime) -> list[Match]:
+        """Return what an event of this time does to each template it touches, ordered by template id."""
         index = self._indexes.get(event_type)
         if index is None:
             return []
         fulfills: defaultdict[int, set[int]] = defaultdict(set)
         resets: defaultdict[int, set[int]] = defaultdict(set)
-        for condition in index.matching(payload):
+        for condition in index.matching(payload, time):
             if isinstance(condition, Requirement):
                 fulfills[condition.template].add(condition.id)
             else:
                 resets[condition.template] |= condition.requirements
+        touched = (self._templates[each] for each in sorted(fulfills.keys() | resets.keys()))
         return [
-            Match(self._templates[touched], frozenset(fulfills[touched]), frozenset(resets[touched]))
-            for touched in sorted(fulfills.keys() | resets.keys())
+            Match(template, frozenset(fulfills[template.id]), frozenset(resets[template.id]), value)
+            for template in touched
+            if (value := template.value_in(payload)) is not None
         ]
 
 
@@ -137,28 +207,28 @@ def _conditions(template: Template) -> Iterator[Condition]:
 class _Index:
     """The conditions of one event type, filed by a value they demand, so that an event meets few in vain.
 
-    A condition with `eq` rules is filed under the keys of one of them. Of several, the one whose path has the
+    A condition with `eq` or `in` rules is filed under the keys of one of them. Of several, the one whose path has the
     most distinct values is chosen: a course key tells conditions apart, a passing flag hardly does.
     """
 
     def __init__(self, conditions: Collection[Condition]) -> None:
         self._always: list[Condition] = []
         self._filed: dict[str, defaultdict[Key, list[Condition]]] = {}
-        spread = _distinct_values(conditions)
+        spread = _distinct_keys(conditions)
         for condition in conditions:
-            equalities = _equalities(condition)
-            if not equalities:
+            demands = _demands(condition)
+            if not demands:
                 self._always.append(condition)
                 continue
-            chosen = max(equalities, key=lambda rule: spread[rule.path])
-            by_key = self._filed.setdefault(chosen.path, defaultdict(list))
-            for key in keys_for(chosen.value):
+            path, keys = max(demands, key=lambda demand: spread[demand[0]])
+            by_key = self._filed.setdefault(path, defaultdict(list))
+            for key in keys:
                 by_key[key].append(condition)
 
-    def matching(self, payload: Mapping[str, object]) -> Iterator[Condition]:
-        """Yield the conditions all of whose rules the payload satisfies."""
+    def matching(self, payload: Mapping[str, object], time: datetime) -> Iterator[Condition]:
+        """Yield the conditions that an event satisfies."""
         for condition in self._candidates(payload):
-            if all(rule.matches(payload) for rule in condition.rules):
+            if condition.matches(payload, time):
                 yield condition
 
     def _candidates(self, payload: Mapping[str, object]) -> Iterator[Condition]:
@@ -169,11 +239,12 @@ class _Index:
                 yield from by_key.get(key, ())
 
 
-def _equalities(condition: Condition) -> list[Rule]:
-    return [rule for rule in condition.rules if rule.operator == "eq"]
+def _demands(condition: Condition) -> list[tuple[str, frozenset[Key]]]:
+    """The paths at which the condition demands one of certain keys, with these."""
+    return [(rule.path, rule.keys) for rule in condition.rules if rule.keys is not None]
 
 
-def _distinct_values(conditions: Iterable[Condition]) -> Counter[str]:
-    """Count, per path, the different values that the `eq` rules of the conditions expect there."""
-    expected = {(rule.path, rule.value) for condition in conditions for rule in _equalities(condition)}
-    return Counter(path for path, _ in expected)
+def _distinct_keys(conditions: Iterable[Condition]) -> Counter[str]:
+    """Count, per path, the different keys that the conditions demand there."""
+    demanded = {(path, key) for condition in conditions for path, keys in _demands(condition) for key in keys}
+    return Counter(path for path, _ in demanded)

@@ -59,7 +59,7 @@ def _evaluate(events: Sequence[uuid.UUID]) -> list[uuid.UUID]:
             event_type = learner_event_type(event)
             if event_type.name in subscribed:
                 check(event, event_type)
-                matches = configuration.ruleset.match(event.type, event.payload)
+                matches = configuration.ruleset.match(event.type, event.payload, event.time)
                 (matching if matches else ignored).append(event)
             else:
                 ignored.append(event)

@@ -102,6 +102,10 @@ def _must_wait(badge: Badge) -> bool:
         until = timezone.now() + EARLIER_CYCLE_WAIT
         holdings.hold_back(badge, until, "Waits until Credly has revoked the learner's earlier badge.")
         return True
+    if holdings.another_is_being_issued(badge):
+        until = timezone.now() + EARLIER_CYCLE_WAIT
+        holdings.hold_back(badge, until, "Waits until Credly has answered about another badge of the learner's.")
+        return True
     organization = badge.template.organization
     closed_until = gate.closed_until(organization)
     if closed_until:

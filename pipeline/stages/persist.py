@@ -79,7 +79,7 @@ def _persist(ids: Sequence[uuid.UUID]) -> list[int]:
 
 def _matched(events: Iterable[Event], configuration: ruleset.Compiled) -> Iterator[Matched]:
     for event in events:
-        matches = configuration.ruleset.match(event.type, event.payload)
+        matches = configuration.ruleset.match(event.type, event.payload, event.time)
         user = catalogue.user_of(event.type, event.payload)
         if matches and user is not None:
             yield Matched(event, user, matches)
@@ -109,6 +109,7 @@ def _take_part(matched: Sequence[Matched], configuration: ruleset.Compiled) -> l
                 decisions=recorded.decisions,
                 news=recorded.changed,
                 resets=recorded.reset,
+                values={match.template.id: match.value for match in occasion.matches},
             )
             for occasion, recorded in zip(occasions, progress.record(occasions, configuration), strict=True)
         ]

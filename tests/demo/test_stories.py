@@ -58,7 +58,7 @@ def test_a_story_tells_which_events_meet_no_rule(story: Story, document: Documen
     ruleset = rules.Ruleset(_compiled(number, entry) for number, entry in enumerate(document.templates))
     for step in story.steps:
         event = _event(step)
-        assert bool(ruleset.match(event.type, event.payload)) == step.counts
+        assert bool(ruleset.match(event.type, event.payload, event.time)) == step.counts
 
 
 def test_story_names_are_unique() -> None:
@@ -79,7 +79,7 @@ def _played(order: list[Step], template: rules.Template) -> tuple[int, int]:
     ruleset = rules.Ruleset([template])
     for step in order:
         event = _event(step)
-        for match in ruleset.match(event.type, event.payload):
+        for match in ruleset.match(event.type, event.payload, event.time):
             for fulfilled, decided in ((True, match.fulfills - match.resets), (False, match.resets)):
                 for requirement in decided:
                     new = rules.Decision(event.time, event.id, fulfilled)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.rules import Match, Penalty, Requirement, Rule, Ruleset, Template
 from . import oracle
 from .strategies import configurations, event_types, payloads
 
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 PASSING = Rule("is_passing", "eq", "true")
 FAILING = Rule("is_passing", "eq", "false")
 DEMO = Rule("course.course_key", "eq", "demo")
@@ -36,30 +38,30 @@ def template(*requirements: Requirement, penalties: tuple[Penalty, ...] = (), id
 def test_all_rules_of_a_requirement_must_match() -> None:
     badge = template(requirement(PASSING, DEMO))
     ruleset = Ruleset([badge])
-    assert ruleset.match("passing", DEMO_PASSED) == [Match(badge, frozenset({1}), frozenset())]
-    assert ruleset.match("passing", DEMO_FAILED) == []
-    assert ruleset.match("passing", {"is_passing": True, "course": {"course_key": "other"}}) == []
+    assert ruleset.match("passing", DEMO_PASSED, NOON) == [Match(badge, frozenset({1}), frozenset())]
+    assert ruleset.match("passing", DEMO_FAILED, NOON) == []
+    assert ruleset.match("passing", {"is_passing": True, "course": {"course_key": "other"}}, NOON) == []
 
 
 def test_a_requirement_with_no_rules_matches_every_event_of_its_type_and_no_other() -> None:
     badge = template(requirement())
     ruleset = Ruleset([badge])
-    assert ruleset.match("passing", {}) == [Match(badge, frozenset({1}), frozenset())]
-    assert ruleset.match("enrolled", {}) == []
+    assert ruleset.match("passing", {}, NOON) == [Match(badge, frozenset({1}), frozenset())]
+    assert ruleset.match("enrolled", {}, NOON) == []
 
 
 def test_a_requirement_with_only_ne_rules_is_found() -> None:
     badge = template(requirement(Rule("course.course_key", "ne", "other")))
     ruleset = Ruleset([badge])
-    assert ruleset.match("passing", DEMO_PASSED) == [Match(badge, frozenset({1}), frozenset())]
-    assert ruleset.match("passing", {"course": {"course_key": "other"}}) == []
-    assert ruleset.match("passing", {}) == []
+    assert ruleset.match("passing", DEMO_PASSED, NOON) == [Match(badge, frozenset({1}), frozenset())]
+    assert ruleset.match("passing", {"course": {"course_key": "other"}}, NOON) == []
+    assert ruleset.match("passing", {}, NOON) == []
 
 
 def test_two_contradicting_rules_on_one_path_never_match() -> None:
     ruleset = Ruleset([template(requirement(PASSING, FAILING))])
-    assert ruleset.match("passing", DEMO_PASSED) == []
-    assert ruleset.match("passing", DEMO_FAILED) == []
+    assert ruleset.match("passing", DEMO_PASSED, NOON) == []
+    assert ruleset.match("passing", DEMO_FAILED, NOON) == []
 
 
 def test_a_penalty_resets_only_its_requirements() -> None:
@@ -68,22 +70,22 @@ def test_a_penalty_resets_only_its_requirements() -> None:
         requirement(PASSING, DEMO, id=2),
         penalties=(penalty(FAILING, DEMO),),
     )
-    assert Ruleset([badge]).match("passing", DEMO_FAILED) == [Match(badge, frozenset(), frozenset({1}))]
+    assert Ruleset([badge]).match("passing", DEMO_FAILED, NOON) == [Match(badge, frozenset(), frozenset({1}))]
 
 
 def test_all_rules_of_a_penalty_must_match() -> None:
     badge = template(requirement(PASSING), penalties=(penalty(FAILING, DEMO),))
-    assert Ruleset([badge]).match("passing", {"is_passing": False, "course": {"course_key": "other"}}) == []
+    assert Ruleset([badge]).match("passing", {"is_passing": False, "course": {"course_key": "other"}}, NOON) == []
 
 
 def test_a_penalty_with_no_rules_never_matches() -> None:
     badge = template(requirement(PASSING), penalties=(penalty(),))
-    assert Ruleset([badge]).match("passing", DEMO_FAILED) == []
+    assert Ruleset([badge]).match("passing", DEMO_FAILED, NOON) == []
 
 
 def test_a_penalty_that_resets_nothing_touches_nothing() -> None:
     badge = template(requirement(PASSING), penalties=(penalty(FAILING, resets=frozenset()),))
-    assert Ruleset([badge]).match("passing", DEMO_FAILED) == []
+    assert Ruleset([badge]).match("passing", DEMO_FAILED, NOON) == []
 
 
 def test_several_penalties_of_one_template_add_up() -> None:
@@ -92,24 +94,24 @@ def test_several_penalties_of_one_template_add_up() -> None:
         requirement(PASSING, id=2),
         penalties=(penalty(FAILING), penalty(DEMO, resets=frozenset({2}))),
     )
-    assert Ruleset([badge]).match("passing", DEMO_FAILED) == [Match(badge, frozenset(), frozenset({1, 2}))]
+    assert Ruleset([badge]).match("passing", DEMO_FAILED, NOON) == [Match(badge, frozenset(), frozenset({1, 2}))]
 
 
 def test_an_event_that_fulfills_and_resets_the_same_requirement_reports_both() -> None:
     badge = template(requirement(DEMO), penalties=(penalty(DEMO),))
-    assert Ruleset([badge]).match("passing", DEMO_PASSED) == [Match(badge, frozenset({1}), frozenset({1}))]
+    assert Ruleset([badge]).match("passing", DEMO_PASSED, NOON) == [Match(badge, frozenset({1}), frozenset({1}))]
 
 
 def test_matches_are_ordered_by_template_id() -> None:
     badges = [template(requirement(DEMO, template=each), id=each) for each in (3, 1, 2)]
-    assert [match.template.id for match in Ruleset(badges).match("passing", DEMO_PASSED)] == [1, 2, 3]
+    assert [match.template.id for match in Ruleset(badges).match("passing", DEMO_PASSED, NOON)] == [1, 2, 3]
 
 
 def test_a_template_without_requirements_takes_no_part() -> None:
     ruleset = Ruleset([template(penalties=(penalty(FAILING),))])
     assert ruleset.template(1) is None
     assert ruleset.event_types == frozenset()
-    assert ruleset.match("passing", DEMO_FAILED) == []
+    assert ruleset.match("passing", DEMO_FAILED, NOON) == []
 
 
 def test_a_template_is_found_by_its_id() -> None:
@@ -126,14 +128,14 @@ def test_event_types_are_those_of_requirements_and_penalties() -> None:
 @pytest.mark.parametrize("spelling", oracle.TRUE)
 def test_the_index_finds_a_boolean_by_every_accepted_spelling(spelling: str) -> None:
     badge = template(requirement(Rule("is_passing", "eq", spelling)))
-    assert Ruleset([badge]).match("passing", DEMO_PASSED) == [Match(badge, frozenset({1}), frozenset())]
+    assert Ruleset([badge]).match("passing", DEMO_PASSED, NOON) == [Match(badge, frozenset({1}), frozenset())]
 
 
 @given(configuration=configurations(), event_type=event_types, payload=payloads)
 def test_match_finds_what_brute_force_over_all_templates_finds(
     configuration: list[Template], event_type: str, payload: dict[str, object]
 ) -> None:
-    found = Ruleset(configuration).match(event_type, payload)
+    found = Ruleset(configuration).match(event_type, payload, NOON)
     assert [(m.template.id, set(m.fulfills), set(m.resets)) for m in found] == oracle.matches(
         configuration, event_type, payload
     )
@@ -167,7 +169,7 @@ def lookups_at(size: int) -> int:
         failed = penalty(FAILING, course, template=each, resets=frozenset({each}))
         badges.append(template(passed, penalties=(failed,), id=each))
     payload = CountingPayload({"is_passing": True, "course": {"course_key": "course-7"}}, [])
-    [match] = Ruleset(badges).match("passing", payload)
+    [match] = Ruleset(badges).match("passing", payload, NOON)
     assert match.fulfills == {7}
     return len(payload.lookups)
 

@@ -142,7 +142,7 @@ def fold(ruleset: Ruleset, delivered: list[oracle.Event]) -> dict[int, Decision]
     """What remains when events come one at a time and only the winner of each pair is kept."""
     decisions: dict[int, Decision] = {}
     for event in delivered:
-        for match in ruleset.match(event.type, event.payload):
+        for match in ruleset.match(event.type, event.payload, event.time):
             news = [(key, True) for key in match.fulfills] + [(key, False) for key in match.resets]
             for key, fulfilled in news:
                 new = Decision(event.time, event.id, fulfilled)
