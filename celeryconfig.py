@@ -69,6 +69,7 @@ imports = (
     "tasks.sync",
     "tasks.reconcile",
     "tasks.purge",
+    "tasks.backfill",
 )
 task_create_missing_queues = True
 task_default_queue = "housekeeping"
@@ -85,6 +86,7 @@ task_routes = {
     "reconcile": {"queue": "sync"},
     "reconcile_all": {"queue": "housekeeping"},
     "purge": {"queue": "housekeeping"},
+    "backfill": {"queue": "housekeeping"},
 }
 task_queues = _broker.queues(sorted({route["queue"] for route in task_routes.values()}))
 

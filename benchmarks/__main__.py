@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    backfill,
     backlog,
     capacity,
     costs,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Session], Result]] = {
     "event_to_call": event_to_call.measure,
     "credly_away": credly_away.measure,
     "backlog": backlog.measure,
+    "backfill": backfill.measure,
     "memory": memory.measure,
     "costs": costs.measure,
     "emulator_alone": emulator_alone.measure,

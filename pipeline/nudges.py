@@ -135,6 +135,11 @@ def purge() -> None:
     _send("purge", [[]])
 
 
+def backfill(turns: Sequence[tuple[int, int]]) -> None:
+    """Have these turns of backfills taken, each by itself: the backfill and the number of the turn."""
+    _send("backfill", [list(turn) for turn in turns])
+
+
 def ping() -> None:
     """Return if the broker answers within seconds.
 

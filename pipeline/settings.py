@@ -36,6 +36,8 @@ BADGES_CONFIG_DEFAULTS: dict[str, Any] = {
     "events": [
         "org.openedx.learning.course.passing.status.updated.v1",
         "org.openedx.learning.ccx.course.passing.status.updated.v1",
+        "org.openedx.learning.badge.awarded.v1",
+        "org.openedx.learning.badge.revoked.v1",
     ],
     "credly": {
         "CREDLY_BASE_URL": "https://credly.com/",

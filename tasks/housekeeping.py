@@ -13,3 +13,4 @@ def housekeeping() -> None:
     nudges.emit(due.signals)
     nudges.webhook(due.webhooks)
     nudges.recheck(due.rechecks)
+    nudges.backfill(due.backfills)

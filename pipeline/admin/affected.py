@@ -3,6 +3,7 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from pipeline.admin.backfill import offered
 from pipeline.models import Template
 from pipeline.reports.reach import reach
 
@@ -38,9 +39,5 @@ def before_a_change(template: Template) -> str:
 
 def after_a_change(template: Template) -> str:
     """What to say when an active template, one of its requirements or one of its penalties was changed."""
-    return " ".join(
-        (
-            _("The change of “%(name)s” counts for events from now on.") % {"name": template.name},
-            learners_concerned(template),
-        )
-    )
+    changed = _("The change of “%(name)s” counts for events from now on.") % {"name": template.name}
+    return offered(f"{changed} {learners_concerned(template)}", template)

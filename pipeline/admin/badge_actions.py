@@ -210,7 +210,8 @@ def _of_release(badge: Badge) -> str:
 
 def _lacking(badge: Badge) -> str:
     """What keeps the rules from awarding the badge."""
-    case = next(case for case in cases_of(badge.learner) if case.template.pk == badge.template_id)
+    mine = (badge.template_id, badge.value)
+    case = next(case for case in cases_of(badge.learner) if (case.template.pk, case.value) == mine)
     return f"{badge.template}, {badge.learner}: {missing(case)}."
 
 

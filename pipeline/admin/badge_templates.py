@@ -17,15 +17,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminSelectWidget
 
-from pipeline.admin import trial
+from pipeline.admin import backfill, trial
 from pipeline.admin.affected import after_a_change, before_a_change, learners_concerned
 from pipeline.admin.enumeration import enumerated
 from pipeline.admin.filters import Learners
 from pipeline.admin.rule_overview import conditions_of
+from pipeline.admin.rule_rows import path_choices
 from pipeline.admin.search import FoundByUuid
 from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.configuration import activation
+from pipeline.configuration.conditions import per_problem
 from pipeline.ledgers.observations import HELD
 from pipeline.models import Badge, Progress, Standing, Template, TemplateState
 from pipeline.reports.phrases import moment
@@ -37,6 +40,40 @@ HOLDING = {"standing__exact": Standing.AWARDED.value, "credly_state__in": ",".jo
 
 class TemplateForm(forms.ModelForm):
     """A template is activated only when nothing speaks against it."""
+
+    per = forms.CharField(
+        label=gettext_lazy("One badge per"),
+        required=False,
+        widget=UnfoldAdminSelectWidget(),
+        help_text=gettext_lazy(
+            "A key path such as course.course_key: a learner may earn one badge for each value. Credly must allow duplicates "
+            "for the template."
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A member of staff who may only look has no field.
+        if "per" in self.fields:
+            self.fields["per"].widget.choices = path_choices(self["per"].value() or "", _("none: one badge in all"))
+
+    def clean_per(self) -> str:
+        """A key path that the events of all requirements and penalties have."""
+        per = str(self.cleaned_data["per"])
+        template = self.instance
+        if not per or per == template.per:
+            return per
+        requirements, penalties = (
+            ([], []) if template.pk is None else (template.requirements.all(), template.penalties.all())
+        )
+        allows_duplicates = activation.duplicates_allowed(template)
+        event_types = [row.event_type for row in (*requirements, *penalties)]
+        if problem := per_problem(per, event_types, allows_duplicates=allows_duplicates):
+            raise forms.ValidationError(str(problem))
+        if differing := [row.slug for row in requirements if row.distinct == per]:
+            text = _("“%(id)s” asks for events that differ in %(path)s, which those of one badge then never do.")
+            raise forms.ValidationError(text % {"id": differing[0], "path": per})
+        return per
 
     def clean_active(self) -> bool:
         """Refuse to switch on what can't work; one that is on already may stay so."""
@@ -71,7 +108,7 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
     search_help_text = gettext_lazy("Name or UUID")
     actions = ("activate", "deactivate")
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
-    actions_detail = ("try_it",)
+    actions_detail = ("try_it", "run_kept_events")
     delete_confirmation_template = "admin/pipeline/template/delete.html"
     delete_selected_confirmation_template = "admin/pipeline/template/delete_selected.html"
 
@@ -88,11 +125,11 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
             explanation = _(
                 "Syncing the organization brings its templates by itself; this is for one that it can't see."
             )
-            fields = ("uuid", "organization", *described, "reaward")
+            fields = ("uuid", "organization", *described, "reaward", "per")
             return ((None, {"fields": fields, "description": explanation}),)
         facts = ("picture", *described, "uuid", "organization", "state", "synced_at", "at_credly")
         return (
-            (None, {"fields": ("active", "reaward")}),
+            (None, {"fields": ("active", "reaward", "per")}),
             (_("At Credly"), {"fields": facts}),
         )
 
@@ -116,6 +153,7 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
                 "withdrawal": _withdrawal(stored),
                 "warning": before_a_change(stored) if stored.active else "",
                 "conditions": conditions_of(stored, request, self.admin_site),
+                **backfill.state_of(stored),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -123,7 +161,7 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
         """Save what was changed and nothing else, for the pipeline writes the same row; tell what that means for learners."""
         obj.save(update_fields=form.changed_data if change else None)
         if change and "active" in form.changed_data:
-            messages.info(request, _now_active(obj) if obj.active else _now_inactive(obj))
+            messages.info(request, backfill.offered(_now_active(obj), obj) if obj.active else _now_inactive(obj))
         elif change and obj.active and form.changed_data:
             messages.warning(request, after_a_change(obj))
 
@@ -146,10 +184,15 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
         """What an event would do to the badge, without doing it."""
         return trial.view(self, request, object_id)
 
+    @action(description=gettext_lazy("Run kept events"), url_path="backfill", permissions=["change"])
+    def run_kept_events(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Have what learners did before count for the template."""
+        return backfill.view(self, request, object_id)
+
     @action(description=gettext_lazy("Activate"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[Template]) -> None:
         """Switch on the templates that nothing speaks against, and say of the others what does."""
-        activated, refused = 0, []
+        offers, refused = [], []
         for template in queryset.filter(active=False).prefetch_related(*WHOLE_RULE):
             found = activation.problems(template)
             if found:
@@ -157,12 +200,12 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
                 refused.append(text % {"name": template.name, "problems": " ".join(found)})
             else:
                 self._switch(request, template, active=True)
-                activated += 1
+                offers.append(backfill.offered(str(template), template))
         if refused:
             text = ngettext("%(number)s template was refused.", "%(number)s templates were refused.", len(refused))
             messages.error(request, format_html("{}{}", text % {"number": len(refused)}, enumerated(refused)))
-        text = ngettext("%(number)s template was activated.", "%(number)s templates were activated.", activated)
-        messages.success(request, text % {"number": activated})
+        text = ngettext("%(number)s template was activated.", "%(number)s templates were activated.", len(offers))
+        messages.success(request, format_html("{}{}", text % {"number": len(offers)}, enumerated(offers) if offers else ""))
 
     @action(description=gettext_lazy("Deactivate"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Template]) -> None:
@@ -220,8 +263,8 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
 
     @display(description=gettext_lazy("duplicates"), ordering="allows_duplicates")
     def duplicates(self, template: Template) -> str:
-        """A flag where Credly's own safety net is off."""
-        if not template.allows_duplicates:
+        """A flag where Credly's own safety net is off, and need not be."""
+        if not template.allows_duplicates or template.per:
             return "-"
         explanation = Template._meta.get_field("allows_duplicates").help_text
         classes = "text-orange-700 dark:text-orange-400"

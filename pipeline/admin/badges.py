@@ -17,7 +17,7 @@ from unfold.decorators import display
 
 from pipeline.admin.badge_actions import BadgeActions
 from pipeline.admin.filters import TimeRange, short
-from pipeline.admin.links import link
+from pipeline.admin.links import link, with_value
 from pipeline.admin.operating import Operation
 from pipeline.admin.pagination import BoundedPaginator
 from pipeline.admin.readonly import ReadOnly
@@ -108,7 +108,10 @@ class BadgeAdmin(BadgeActions, ModelAdmin):
     fieldsets = (
         (None, {"fields": ("next_step", "standing", "credly_state", "error", "credly_link")}),
         (_("Revocation"), {"fields": ("revoked_by", "revocation_reason")}),
-        (_("Badge"), {"fields": ("template_link", "learner_link", "uuid", "cycle", "earned_at", "created_at")}),
+        (
+            _("Badge"),
+            {"fields": ("template_link", "learner_link", "uuid", "cycle", "earned_at", "created_at")},
+        ),
         (_("Work"), {"fields": ("attempts", "without_result", "due_at", "claimed_until", "nudged_at", "traceback")}),
     )
     inlines = (HistoryInline, SignalInline)
@@ -145,14 +148,14 @@ class BadgeAdmin(BadgeActions, ModelAdmin):
         return offered
 
     @display(description=_("template"), ordering="template__name")
-    def name(self, badge: Badge) -> str:
-        """The template's name, as the link to the badge."""
-        return str(badge.template)
+    def name(self, badge: Badge) -> SafeString | str:
+        """The template's name, as the link to the badge; and what it is for, if there may be several."""
+        return with_value(badge.template, badge.value)
 
     @display(description=_("template"))
-    def template_link(self, badge: Badge) -> SafeString:
-        """The template."""
-        return link(Template, badge.template_id, badge.template)
+    def template_link(self, badge: Badge) -> SafeString | str:
+        """The template, and for what value of its `per`."""
+        return with_value(link(Template, badge.template_id, badge.template), badge.value)
 
     @display(description=_("learner"))
     def learner_link(self, badge: Badge) -> SafeString:

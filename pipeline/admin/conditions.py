@@ -16,19 +16,13 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from pipeline.admin.affected import after_a_change, before_a_change
-from pipeline.admin.rule_forms import (
-    ConditionForm,
-    PenaltyForm,
-    PenaltyRuleFormSet,
-    RequirementForm,
-    RuleForm,
-    RuleFormSet,
-    editor_data,
-)
+from pipeline.admin.rule_forms import BEYOND_ONE_EVENT, ConditionForm, PenaltyForm, RequirementForm
+from pipeline.admin.rule_rows import PenaltyRuleFormSet, RuleForm, RuleFormSet, editor_data
 from pipeline.admin.search import number_of
 from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.bus.descriptions import describe
 from pipeline.models import Fulfillment, Penalty, PenaltyRule, Requirement, RequirementRule, Template
+from pipeline.reports.clauses import extent
 from pipeline.reports.sentence import WHOLE_RULE, sentence
 
 EMPTY_ROWS = 3
@@ -146,9 +140,25 @@ class RequirementAdmin(ConditionAdmin):
     """Requirements with their rules."""
 
     form = RequirementForm
-    fields = ("template", "slug", "description", "event_type", "group")
-    list_display = ("slug", "template", "event", "group")
+    list_display = ("slug", "template", "event", "group", "extent")
     inlines = (RequirementRuleInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Requirement]:
+        """With the requirements of the same template, which some come after."""
+        rows: QuerySet[Requirement] = super().get_queryset(request)
+        return rows.prefetch_related("template__requirements")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Requirement | None = None) -> Any:
+        """What every requirement has; then the rest, folded up as long as it is not used."""
+        used = obj is not None and extent(obj) != ""
+        more = {"fields": BEYOND_ONE_EVENT, "classes": () if used else ("collapse",)}
+        usual = ("template", "slug", "description", "event_type", "group")
+        return ((None, {"fields": usual}), (_("More than one event, time, order"), more))
+
+    @display(description=gettext_lazy("how many, when"), empty_value="-")
+    def extent(self, row: Requirement) -> str | None:
+        """How many events it takes, and of what time."""
+        return extent(row) or None
 
     def get_deleted_objects(self, objs: Iterable[Requirement], request: HttpRequest) -> Any:
         """What goes with the requirements, counted: there may be one fulfillment per learner.  Or why they must stay."""
@@ -194,6 +204,10 @@ def _undeletable(requirements: list[Requirement]) -> list[str]:
         if template.active and all(row.pk in going for row in template.requirements.all()):
             text = _("“%(name)s” is active and would have no requirement left. Deactivate it first.")
             refusals.append(text % {"name": template.name})
+        for row in template.requirements.all():
+            if row.after_id in going and row.pk not in going:
+                text = _("“%(id)s” comes after it. Remove that, or change it, first.")
+                refusals.append(text % {"id": row.slug})
         for penalty in template.penalties.all():
             taken_back = {row.pk for row in penalty.requirements.all()}
             if taken_back and taken_back <= going:

@@ -24,7 +24,7 @@ from pipeline.admin.operating import Operable, Operation, tell
 from pipeline.admin.pagination import BoundedPaginator
 from pipeline.admin.search import learners, number_of, uuid_of
 from pipeline.bus.descriptions import describe
-from pipeline.models import Badge, Event, EventStatus, Learner, Template
+from pipeline.models import Badge, Event, EventStatus, Fulfillment, Learner, Occurrence, Template
 from pipeline.reports import effects
 
 MOST_AT_ONCE = 5000
@@ -69,7 +69,7 @@ class EventAdmin(Operable, ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     actions = ("redrive", "replay")
     fieldsets = (
-        (None, {"fields": ("outcome", "decided", "badges", "error", "note", "trials")}),
+        (None, {"fields": ("outcome", "decided", "counted", "badges", "error", "note", "trials")}),
         (_("Event"), {"fields": ("id", "full_type", "time", "source", "learner_link")}),
         (_("Payload"), {"fields": ("shown_payload", "shown_raw")}),
         (_("Way"), {"fields": ("status", "topic", "position", "received_at", "attempts", "due_at", "traceback")}),
@@ -141,20 +141,23 @@ class EventAdmin(Operable, ModelAdmin):
     @display(description=_("outcome"))
     def outcome(self, event: Event) -> str:
         """What became of it."""
-        return effects.outcome(event, effects.decisions(event).count())
+        return effects.outcome(event, effects.decisions(event).count(), effects.counted(event).count())
 
     @display(description=_("decides"))
     def decided(self, event: Event) -> SafeString | str:
         """The requirements whose newest event it is."""
         rows = [
-            format_html(
-                "{} “{}” {} {}",
-                gettext("fulfills") if row.fulfilled else gettext("takes back"),
-                row.requirement.slug,
-                gettext("of"),
-                link(Template, row.progress.template_id, row.progress.template),
-            )
+            _on_requirement(row, gettext("fulfills") if row.fulfilled else gettext("takes back"))
             for row in effects.decisions(event)
+        ]
+        return lines(rows) if rows else "-"
+
+    @display(description=_("counts for"))
+    def counted(self, event: Event) -> SafeString | str:
+        """The requirements for which it counts beside others, or takes back what counted."""
+        rows = [
+            _on_requirement(row, gettext("counts for") if row.fulfills else gettext("takes back what counted for"))
+            for row in effects.counted(event)
         ]
         return lines(rows) if rows else "-"
 
@@ -215,3 +218,8 @@ class EventAdmin(Operable, ModelAdmin):
         tell(request, unreadable, UNREADABLE, messages.WARNING)
         if not number and not unreadable:
             messages.warning(request, gettext("None of them could be run again, so nothing was done."))
+
+
+def _on_requirement(row: Fulfillment | Occurrence, verb: str) -> SafeString:
+    template = link(Template, row.progress.template_id, row.progress.template)
+    return format_html("{} “{}” {} {}", verb, row.requirement.slug, gettext("of"), template)

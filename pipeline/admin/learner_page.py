@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from pipeline.bus.descriptions import describe
 from pipeline.models import Badge, BadgeHistory, Event, Fulfillment, Learner, Requirement, Signal, Template
 from pipeline.reports.cases import Case, cases_of
-from pipeline.reports.clauses import matched_rules, needs
+from pipeline.reports.clauses import needs
+from pipeline.reports.comparisons import matched_rules
 from pipeline.reports.event_facts import compared_paths, compared_values, remark
 from pipeline.reports.explanation import Explanation, Verdict, explain
 from pipeline.reports.learner import EVENTS_SHOWN, newest_events
-from pipeline.reports.phrases import moment
+from pipeline.reports.phrases import moment, tally, waits
 
 Cell = Any
 Table = dict[str, Sequence[Sequence[Cell]] | Sequence[str]]
@@ -46,6 +47,7 @@ class Section:
     """What is shown of one template: the answer, its color, and the facts as tables."""
 
     template: Template
+    value: str
     explanation: Explanation
     variant: str
     event_is_stored: bool
@@ -92,6 +94,7 @@ def _section(case: Case, stored: Collection[uuid.UUID]) -> Section:
     explanation = explain(case)
     return Section(
         template=case.template,
+        value=case.value,
         explanation=explanation,
         variant=VARIANTS[explanation.verdict],
         event_is_stored=explanation.event in stored,
@@ -105,20 +108,30 @@ def _section(case: Case, stored: Collection[uuid.UUID]) -> Section:
 def _progress(case: Case, stored: Collection[uuid.UUID]) -> Table:
     return {
         "headers": [_("Requirement"), _("Group"), _("State"), _("Decided by"), _("Rules that matched")],
-        "rows": [_requirement(row, case.decided.get(row.pk), stored) for row in case.requirements],
+        "rows": [_requirement(case, row, stored) for row in case.requirements],
     }
 
 
-def _requirement(
-    requirement: Requirement, decided: Fulfillment | None, stored: Collection[uuid.UUID]
-) -> Sequence[Cell]:
+def _requirement(case: Case, requirement: Requirement, stored: Collection[uuid.UUID]) -> Sequence[Cell]:
     name = _two_lines(requirement.slug, requirement.description)
-    needed = _("needs {rules}").format(rules=needs(requirement))
+    decided = case.decided.get(requirement.pk)
+    state = _state(requirement, decided)
+    facts = [tally(case, requirement), waits(case, requirement)]
+    if not (decided and decided.fulfilled):
+        facts.append(_("needs {rules}").format(rules=needs(requirement)))
+    shown = format_html("{}{}", state, _small_lines(facts))
     if decided is None:
-        return [name, requirement.group or "-", _two_lines(_("not yet"), needed), "-", "-"]
-    state = _("fulfilled") if decided.fulfilled else _two_lines(_("taken back"), needed)
+        return [name, requirement.group or "-", shown, "-", "-"]
     decision = _two_lines(moment(decided.time), _event_link(decided.event, stored))
-    return [name, requirement.group or "-", state, decision, _matched(decided.matched)]
+    return [name, requirement.group or "-", shown, decision, _matched(decided.matched)]
+
+
+def _state(requirement: Requirement, decided: Fulfillment | None) -> str:
+    if decided is None:
+        return _("not yet")
+    if decided.fulfilled:
+        return _("fulfilled")
+    return _("taken back") if requirement.count == 1 else _("not fulfilled")
 
 
 def _matched(matched: dict[str, Any]) -> Cell:
@@ -184,6 +197,10 @@ def _link(model: str, pk: object, text: object) -> Cell:
     return format_html(
         '<a href="{}" class="text-link">{}</a>', reverse(f"admin:pipeline_{model}_change", args=[pk]), text
     )
+
+
+def _small_lines(texts: Sequence[str]) -> Cell:
+    return format_html_join("", '<span class="block text-xs">{}</span>', ((text,) for text in texts if text))
 
 
 def _two_lines(first: Cell, second: Cell) -> Cell:

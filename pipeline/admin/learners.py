@@ -6,11 +6,13 @@ from django.contrib import admin
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from pipeline.admin import learner_page
+from pipeline.admin.links import with_value
 from pipeline.admin.privacy import Privacy
 from pipeline.admin.readonly import ReadOnly
 from pipeline.ledgers.observations import HELD
@@ -64,13 +66,13 @@ class LearnerAdmin(Privacy, ReadOnly, ModelAdmin):
 class ProgressAdmin(ReadOnly, ModelAdmin):
     """Badge progress records."""
 
-    list_display = ("username", "template", "complete", "groups", "badge", "at_credly")
+    list_display = ("username", "badge_template", "complete", "groups", "badge", "at_credly")
     list_select_related = ("learner", "template")
     list_filter = ("template",)
     search_fields = ("^learner__username", "^learner__email", "=learner__lms_user_id")
     search_help_text = LearnerAdmin.search_help_text
     show_full_result_count = False
-    fields = ("learner", "template")
+    fields = ("learner", "badge_template")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Progress]:
         """With all that tells how far it is."""
@@ -81,6 +83,11 @@ class ProgressAdmin(ReadOnly, ModelAdmin):
     def username(self, progress: Progress) -> str:
         """Who; the LMS user id of whom no name is stored."""
         return progress.learner.username or str(progress.learner.lms_user_id)
+
+    @display(description=_("template"), ordering="template__name")
+    def badge_template(self, progress: Progress) -> SafeString | str:
+        """The template, and for what value of its `per`."""
+        return with_value(progress.template, progress.value)
 
     @display(description=_("complete"), boolean=True)
     def complete(self, progress: Progress) -> bool:

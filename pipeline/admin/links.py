@@ -8,6 +8,7 @@ from django.db.models import Model
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 
 
 def link(model: type[Model], pk: object, text: object) -> SafeString:
@@ -37,3 +38,11 @@ def preformatted(text: str) -> SafeString:
     return format_html(
         '<div class="grid grid-cols-1"><pre class="overflow-x-auto text-xs" tabindex="0">{}</pre></div>', text
     )
+
+
+def with_value(template: object, value: str) -> SafeString | str:
+    """A template, and below it the value for which it awards one badge of several; just the template without one."""
+    if not value:
+        return template if isinstance(template, SafeString) else str(template)
+    words = '{}<span class="badges-for block break-words font-normal text-subtle text-xs">{}</span>'
+    return format_html(words, template, gettext("for %(value)s") % {"value": value})

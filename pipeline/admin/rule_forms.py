@@ -1,4 +1,4 @@
-"""Forms of the rules editor.  All is checked here on the server; `badges/rules.js` only makes it comfortable."""
+"""Forms of requirements and penalties."""
 
 from string import ascii_uppercase
 from typing import Any
@@ -7,21 +7,35 @@ from django import forms
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminExpandableTextareaWidget,
+    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
 )
 
+from pipeline.admin.rule_rows import Choices, path_choices
+from pipeline.admin.written_fields import EndField, LengthField, StartField
 from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
-from pipeline.configuration.activation import event_type_problem, path_problem, value_problem
-from pipeline.models import Operator, Penalty, Requirement, Template
+from pipeline.configuration import conditions
+from pipeline.configuration.activation import event_type_problem
+from pipeline.configuration.conditions import Wanted
+from pipeline.models import Penalty, Requirement, Template
+from pipeline.models.configuration import MOST_COUNTED
 
 SLUG_LENGTH = 100
-Choices = list[tuple[Any, Any]]
+
+BEYOND_ONE_EVENT = ("count", "distinct", "within", "counts_from", "counts_until", "after")
+"""The fields of a requirement that not just any one event fulfills."""
+
+FIELD_OF = {
+    **{name: name for name in ("event_type", "count", "distinct", "within", "after")},
+    "from": "counts_from",
+    "until": "counts_until",
+}
+"""The field of the form for what the checks call a field."""
 
 
 class ConditionForm(forms.ModelForm):
@@ -62,6 +76,10 @@ class ConditionForm(forms.ModelForm):
         event_type = str(self.cleaned_data["event_type"])
         if problem := event_type_problem(event_type):
             raise forms.ValidationError(problem)
+        per = self.instance.template.per
+        if lacking := conditions.per_problem(per, [event_type], allows_duplicates=None):
+            text = _("The template awards one badge for each value of %(path)s. %(problem)s")
+            raise forms.ValidationError(text % {"path": per, "problem": lacking.message})
         return event_type
 
     def clean(self) -> dict[str, Any]:
@@ -81,6 +99,27 @@ class ConditionForm(forms.ModelForm):
         return cleaned
 
 
+def _named(requirement: Requirement) -> str:
+    """Id and description; without one, the kind of event."""
+    return f"{requirement.slug} ({requirement.description or describe(requirement.event_type).title})"
+
+
+class RequirementField(forms.ModelChoiceField):
+    """A requirement by id, with what it is about."""
+
+    def label_from_instance(self, obj: Requirement) -> str:
+        """Id and description."""
+        return _named(obj)
+
+
+class RequirementsField(forms.ModelMultipleChoiceField):
+    """Requirements by id, each with what it is about."""
+
+    def label_from_instance(self, obj: Requirement) -> str:
+        """Id and description."""
+        return _named(obj)
+
+
 class RequirementForm(ConditionForm):
     """A requirement."""
 
@@ -94,21 +133,92 @@ class RequirementForm(ConditionForm):
         error_messages={"invalid_choice": gettext_lazy("A group is one letter from A to Z.")},
     )
 
+    count = forms.IntegerField(
+        label=gettext_lazy("How many"),
+        required=False,
+        min_value=1,
+        max_value=MOST_COUNTED,
+        initial=1,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text=gettext_lazy("How many events it takes. Empty: one."),
+    )
+    distinct = forms.CharField(
+        label=gettext_lazy("Of different"),
+        required=False,
+        widget=UnfoldAdminSelectWidget({"data-distinct-path": ""}),
+        help_text=gettext_lazy("The key path in which these events must differ, such as course.course_key."),
+    )
+    within = LengthField(
+        label=gettext_lazy("Within"),
+        placeholder="90d",
+        help_text=gettext_lazy(
+            "These events must lie no further apart than this: a number and w, d, h, m or s for weeks, days, hours, minutes "
+            "or seconds."
+        ),
+    )
+    counts_from = StartField(
+        label=gettext_lazy("From"),
+        placeholder="2026-03-01",
+        help_text=gettext_lazy(
+            "Earlier events do not count. A date (UTC), or a time with its zone such as 2026-03-01T12:00:00Z."
+        ),
+    )
+    counts_until = EndField(
+        label=gettext_lazy("Until"),
+        placeholder="2026-06-30",
+        help_text=gettext_lazy("Later events do not count. A date (UTC) counts as a whole; or a time with its zone."),
+    )
+    after = RequirementField(
+        queryset=Requirement.objects.none(),
+        label=gettext_lazy("After"),
+        required=False,
+        empty_label=gettext_lazy("none: events of any time count"),
+        widget=UnfoldAdminSelectWidget(),
+        help_text=gettext_lazy("Only events later than the one that fulfilled this requirement count."),
+        error_messages={"invalid_choice": gettext_lazy("Choose another requirement of this template.")},
+    )
+
     class Meta:
         model = Requirement
-        fields = ("slug", "description", "event_type", "group")
+        fields = ("slug", "description", "event_type", "group", *BEYOND_ONE_EVENT)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["group"].choices = _group_choices(self.instance)  # type: ignore[attr-defined]
+        none = _("none: any events count")
+        self.fields["distinct"].widget.choices = path_choices(self["distinct"].value() or "", none)
+        others = Requirement.objects.filter(template=self.instance.template).exclude(pk=self.instance.pk)
+        self.fields["after"].queryset = others  # type: ignore[attr-defined]
 
+    def clean_count(self) -> int:
+        """One, if nothing else is asked for."""
+        return self.cleaned_data["count"] or 1
 
-class RequirementsField(forms.ModelMultipleChoiceField):
-    """Requirements by id, each with what it is about."""
+    def clean(self) -> dict[str, Any]:
+        """What is senseless by itself, or in the order of the template's requirements; what the rules add, they tell."""
+        cleaned = super().clean()
+        if not self.errors:
+            for problem in self._problems(cleaned):
+                self.add_error(FIELD_OF[problem.field], str(problem))
+        return cleaned
 
-    def label_from_instance(self, obj: Requirement) -> str:
-        """Id and description; without one, the kind of event."""
-        return f"{obj.slug} ({obj.description or describe(obj.event_type).title})"
+    def _problems(self, cleaned: dict[str, Any]) -> list[conditions.Problem]:
+        asked = {name: cleaned[name] for name in ("slug", "event_type", "count", "distinct", "within")}
+        spans = {name: cleaned[name] for name in ("counts_from", "counts_until")}
+        template = self.instance.template
+        found = conditions.requirement_problems(Wanted(**asked, **spans), template.per)
+        order = conditions.order_problems(self._in_order(cleaned)).get(cleaned["slug"])
+        return [problem for problem in (*found, order) if problem and problem.field in FIELD_OF]
+
+    def _in_order(self, cleaned: dict[str, Any]) -> list[Wanted]:
+        """All requirements of the template with what they come after, this one as entered."""
+        others = list(Requirement.objects.filter(template=self.instance.template).exclude(pk=self.instance.pk))
+        slugs = {None: "", **{row.pk: row.slug for row in others}}
+        if self.instance.pk is not None:
+            slugs[self.instance.pk] = cleaned["slug"]
+        after = cleaned["after"].slug if cleaned["after"] else ""
+        this = Wanted(cleaned["slug"], cleaned["event_type"], after=after)
+        return [this, *(Wanted(row.slug, row.event_type, after=slugs[row.after_id]) for row in others)]
 
 
 class PenaltyForm(ConditionForm):
@@ -137,99 +247,11 @@ class PenaltyForm(ConditionForm):
         self.fields["requirements"].queryset = of_template  # type: ignore[attr-defined]
 
 
-class RuleForm(forms.ModelForm):
-    """A rule: key path, operator, value.  Whether they fit the event type is for the formset to say, which knows it."""
-
-    data_path = forms.CharField(
-        label=gettext_lazy("Key path"),
-        widget=UnfoldAdminSelectWidget({"data-rule-path": "", "aria-label": gettext_lazy("key path")}),
-    )
-    operator = forms.ChoiceField(
-        label=gettext_lazy("Operator"),
-        choices=Operator.choices,
-        initial=Operator.EQUALS,
-        widget=UnfoldAdminSelectWidget({"data-rule-operator": "", "aria-label": gettext_lazy("operator")}),
-    )
-    value = forms.CharField(
-        label=gettext_lazy("Value"),
-        max_length=255,
-        widget=UnfoldAdminTextInputWidget({"data-rule-value": "", "aria-label": gettext_lazy("value")}),
-    )
-
-    class Meta:
-        fields = ("data_path", "operator", "value")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["data_path"].widget.choices = _path_choices(self["data_path"].value() or "")
-
-
-class RuleFormSet(PaginationInlineFormSet):
-    """The rules of one requirement or penalty, checked against its event type."""
-
-    def clean(self) -> None:
-        """Key paths must be of the event type, values must be able to match."""
-        super().clean()
-        event_type = self.instance.event_type
-        for form in self.kept_forms():
-            path, value = form.cleaned_data.get("data_path"), form.cleaned_data.get("value")
-            if path and (problem := path_problem(event_type, path)):
-                form.add_error("data_path", problem)
-            elif path and value and (problem := value_problem(event_type, path, value)):
-                form.add_error("value", problem)
-
-    def kept_forms(self) -> list[RuleForm]:
-        """Rows that were filled in and are not to be deleted."""
-        return [
-            form
-            for form in self.forms
-            if (form.instance.pk or form.has_changed()) and not self._should_delete_form(form)
-        ]
-
-
-class PenaltyRuleFormSet(RuleFormSet):
-    """The rules of a penalty, which needs at least one."""
-
-    def clean(self) -> None:
-        """As for a requirement, and not empty."""
-        super().clean()
-        if not self.kept_forms():
-            raise forms.ValidationError(_("A penalty needs at least one rule: without any it would do nothing."))
-
-
-def editor_data() -> dict[str, Any]:
-    """What `badges/rules.js` knows: event types with their key paths, and the words it shows."""
-    return {
-        "types": {
-            name: {"meaning": describe(name).meaning, "paths": catalogue.key_paths(name)}
-            for name in catalogue.badge_event_types()
-        },
-        "words": {
-            "choose": _("Choose"),
-            "foreign": _("not in this event type"),
-            "value": _("value"),
-            "true": _("true"),
-            "false": _("false"),
-        },
-    }
-
-
 def _event_type_choices(stored: str) -> Choices:
     offered = {name: describe(name).title for name in catalogue.badge_event_types()}
     if stored and stored not in offered:
         offered[stored] = _("%(name)s (not listed in the settings)") % {"name": stored}
     return [("", _("Choose")), *offered.items()]
-
-
-def _path_choices(chosen: str) -> Choices:
-    """All paths of all event types, since without a script nobody can tell which type will be chosen."""
-    groups: Choices = [
-        (describe(name).title, [(path, f"{path} ({word})") for path, word in catalogue.key_paths(name).items()])
-        for name in catalogue.badge_event_types()
-    ]
-    if chosen and not any(path == chosen for _title, paths in groups for path, _label in paths):
-        groups.append((_("Not offered (any more)"), [(chosen, chosen)]))
-    return [("", _("Choose")), *groups]
 
 
 def _group_choices(requirement: Requirement) -> Choices:

@@ -10,13 +10,16 @@ from django.utils.translation import gettext as _
 
 from pipeline.bus.descriptions import describe
 from pipeline.models import Penalty, Requirement, Template
-from pipeline.reports.clauses import rules_in_words
+from pipeline.reports.clauses import extent, rules_in_words
 from pipeline.reports.sentence import group_in_words
 
 
 @dataclass(frozen=True)
 class Row:
-    """A requirement or penalty in words; `relation` is its group, or what it takes back.  Links are empty if forbidden."""
+    """A requirement or penalty in words.
+
+    `relation` is its group, or what it takes back; `extent` how many events it takes, and when.  Links are empty if forbidden.
+    """
 
     slug: str
     description: str
@@ -24,6 +27,7 @@ class Row:
     event_type: str
     relation: str
     rules: str
+    extent: str
     page: str
     removal: str
 
@@ -112,6 +116,7 @@ def _row(row: Requirement | Penalty, relation: str, name: str, may_delete: bool)
         event_type=row.event_type,
         relation=relation,
         rules=rules_in_words(row),
+        extent=extent(row) if isinstance(row, Requirement) else "",
         page=reverse(f"{name}_change", args=[row.pk]),
         removal=reverse(f"{name}_delete", args=[row.pk]) if may_delete else "",
     )

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
 from pipeline.models import Event, Template
-from pipeline.reports.example_event import example_payload
+from pipeline.reports.example_event import example_payload, example_time
 from pipeline.reports.written_event import Unreadable, WrittenEvent, read
 
 
@@ -98,7 +98,9 @@ def with_example(template: Template, event_type: str) -> TrialForm:
         return TrialForm(template)
     wanted = template.requirements.filter(event_type=known.name).prefetch_related("rules").first()
     payload = example_payload(known, wanted.rules.all() if wanted else ())
-    return TrialForm(template, initial={"event_type": known.name, "payload": _written(payload)})
+    time = example_time(wanted) if wanted else None
+    initial = {"event_type": known.name, "payload": _written(payload), "time": time.isoformat() if time else ""}
+    return TrialForm(template, initial=initial)
 
 
 def with_event(template: Template, event: Event) -> TrialForm:

@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from pipeline.admin.links import link
 from pipeline.bus.descriptions import describe
 from pipeline.models import Event, Learner
+from pipeline.reports.comparisons import SIGNS
 from pipeline.reports.phrases import moment
 from pipeline.reports.trial_outcome import LearnerTrial, PenaltyTrial, RequirementTrial, RuleTrial, Trial, Verdict
 from pipeline.rules import Decision
 
-SIGNS = {"eq": "=", "ne": "≠"}
 VARIANTS = {
     Verdict.AWARDED: "success",
     Verdict.AWARDED_AGAIN: "success",
@@ -23,6 +24,8 @@ VARIANTS = {
     Verdict.REVOKED: "warning",
     Verdict.REFUSED: "error",
 }
+
+BREAK = mark_safe("<br>")
 
 Table = dict[str, Sequence[Any]]
 
@@ -34,6 +37,7 @@ class ShownCondition:
     trial: RequirementTrial | PenaltyTrial
     happens: bool
     outcome: str
+    unfit: Sequence[str]
     note: str
     without_rules: str
     event_type: str
@@ -76,6 +80,7 @@ def _requirement(trial: RequirementTrial) -> ShownCondition:
         trial=trial,
         happens=trial.met,
         outcome=_("met") if trial.met else _("not met"),
+        unfit=trial.unfit,
         note=_("Group %(letter)s") % {"letter": trial.group} if trial.group else _("Needed by itself"),
         without_rules=_("It has no rules: every event of its type meets it."),
         event_type=describe(trial.event_type).title,
@@ -88,6 +93,7 @@ def _penalty(trial: PenaltyTrial) -> ShownCondition:
         trial=trial,
         happens=trial.strikes,
         outcome=_("takes back") if trial.strikes else _("takes nothing back"),
+        unfit=(),
         note=_("Takes back %(requirements)s") % {"requirements": ", ".join(trial.requirements) or _("nothing")},
         without_rules=_("It has no rules, so it never takes anything back."),
         event_type=describe(trial.event_type).title,
@@ -102,8 +108,8 @@ def _rules(rules: Iterable[RuleTrial]) -> Table:
         "rows": [
             [
                 rule.path,
-                SIGNS[rule.operator],
-                rule.expected,
+                SIGNS.get(rule.operator, rule.operator),
+                format_html_join(BREAK, "{}", ((line,) for line in rule.expected.splitlines())),
                 _("missing or null") if rule.found is None else json.dumps(rule.found, ensure_ascii=False),
                 _("✓ matches") if rule.matched else _("✗ does not match"),
             ]
@@ -120,7 +126,7 @@ def _learner_link(learner: LearnerTrial) -> str:
 def _progress(learner: LearnerTrial) -> Table:
     return {
         "headers": [_("Requirement"), _("Today"), _("What the event does")],
-        "rows": [[step.requirement, _decision(step.before), step.effect.label] for step in learner.steps],
+        "rows": [[step.requirement, _decision(step.before), step.words] for step in learner.steps],
     }
 
 

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from django.db.models import Model
 
+from pipeline.configuration.spans import written
 from pipeline.models import Organization, Template
 
 Sign = Literal["+", "~", "-", " "]
@@ -18,6 +20,8 @@ CONTEXT: Sign = " "
 
 NESTED = "  "
 _SHOWN_CHARACTERS = 60
+_CALLED = {"counts_from": "from", "counts_until": "until"}
+"""The file's word for a field, where it is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,16 @@ def counted(changes: list[Change]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of a row on one line: a word as it is, other texts quoted and shortened."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    """A value of a row on one line: a word, a time or a length of time as it is, other texts quoted and shortened."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case timedelta():
+            return written(value)
+        case datetime():
+            return iso(value)
     text = str(value)
     if not text:
         return "none"
@@ -52,6 +63,11 @@ def shown(value: Any) -> str:
         return text
     short = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
     return json.dumps(short, ensure_ascii=False)
+
+
+def iso(time: datetime) -> str:
+    """A time as the configuration file has it, in UTC."""
+    return time.astimezone(UTC).isoformat()
 
 
 def named(row: Organization | Template) -> str:
@@ -77,4 +93,6 @@ def from_to(field: str, stored: str, wanted: str) -> str:
 
 
 def _field_change(field: str, stored: Any, wanted: Any) -> str:
-    return "api_key: changed" if field == "api_key" else from_to(field, shown(stored), shown(wanted))
+    return (
+        "api_key: changed" if field == "api_key" else from_to(_CALLED.get(field, field), shown(stored), shown(wanted))
+    )

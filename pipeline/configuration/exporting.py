@@ -6,8 +6,13 @@ from uuid import UUID
 
 import yaml
 
+from pipeline.configuration.condition_places import LISTING
+from pipeline.configuration.difference import iso
 from pipeline.configuration.organizations import ENVIRONMENT_PREFIX
-from pipeline.models import Organization, Penalty, Requirement, Template
+from pipeline.configuration.spans import written
+from pipeline.models import Operator, Organization, Penalty, Requirement, Template
+from pipeline.models.configuration import Rule
+from pipeline.rules import lines
 
 SET_IT = "the key is not exported: set this variable to it before you import"
 
@@ -21,7 +26,7 @@ def export_configuration() -> str:
     templates = (
         Template.objects.order_by("name", "uuid")
         .select_related("organization")
-        .prefetch_related("requirements__rules", "penalties__rules", "penalties__requirements")
+        .prefetch_related("requirements__rules", "requirements__after", "penalties__rules", "penalties__requirements")
     )
     variables = _variables(organizations)
     return (
@@ -70,6 +75,7 @@ def _template(row: Template) -> dict[str, Any]:
         "state": row.state,
         "active": row.active,
         "reaward": row.reaward,
+        **_unless_empty("per", row.per),
         "requirements": [_requirement(requirement) for requirement in row.requirements.all()],
         "penalties": [_penalty(penalty) for penalty in row.penalties.all()],
     }
@@ -81,6 +87,12 @@ def _requirement(row: Requirement) -> dict[str, Any]:
         "event_type": row.event_type,
         **_unless_empty("group", row.group),
         **_unless_empty("description", row.description),
+        **({"count": row.count} if row.count != 1 else {}),
+        **_unless_empty("distinct", row.distinct),
+        **_unless_empty("within", written(row.within) if row.within else ""),
+        **_unless_empty("from", iso(row.counts_from) if row.counts_from else ""),
+        **_unless_empty("until", iso(row.counts_until) if row.counts_until else ""),
+        **_unless_empty("after", row.after.slug if row.after else ""),
         "rules": _rules(row),
     }
 
@@ -99,11 +111,19 @@ def _unless_empty(key: str, text: str) -> dict[str, str]:
     return {key: text} if text else {}
 
 
-def _rules(row: Requirement | Penalty) -> list[dict[str, str]]:
-    return [_OneLine(data_path=rule.data_path, operator=rule.operator, value=rule.value) for rule in row.rules.all()]
+def _rules(row: Requirement | Penalty) -> list[dict[str, Any]]:
+    return [_OneLine(data_path=rule.data_path, operator=rule.operator, value=_value(rule)) for rule in row.rules.all()]
 
 
-class _OneLine(dict[str, str]):
+def _value(rule: Rule) -> str | bool | list[str]:
+    if rule.operator in LISTING:
+        return lines(rule.value)
+    if rule.operator == Operator.EXISTS and rule.value in ("true", "false"):
+        return rule.value == "true"
+    return rule.value
+
+
+class _OneLine(dict[str, Any]):
     """A mapping written in one line, in braces."""
 
 

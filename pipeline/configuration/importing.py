@@ -12,6 +12,8 @@ from uuid import UUID
 from django.db import transaction
 
 from pipeline.configuration import organizations
+from pipeline.configuration.condition_places import LISTING
+from pipeline.configuration.conditions import stored_needs
 from pipeline.configuration.difference import (
     ADDED,
     CHANGED,
@@ -24,22 +26,25 @@ from pipeline.configuration.difference import (
     shown,
     update,
 )
-from pipeline.configuration.document import (
+from pipeline.configuration.document import read_document
+from pipeline.configuration.entries import (
     Document,
+    Known,
     OrganizationEntry,
     PenaltyEntry,
     RequirementEntry,
     RuleEntry,
     TemplateEntry,
-    read_document,
 )
-from pipeline.models import Fulfillment, Organization, Penalty, Requirement, Template
+from pipeline.models import Fulfillment, Occurrence, Organization, Penalty, Requirement, Template
+from pipeline.models.configuration import Rule
+from pipeline.rules import lines
 
 
 def import_configuration(content: bytes, file: str, *, dry_run: bool = False) -> list[Change]:
     """Bring the tables to what a file says, in one transaction, and tell what changed.
 
-    1. read and check the file against the organizations there are;
+    1. read and check the file against what there is;
     2. write each organization, then each template with its requirements and penalties, as far as they differ;
     3. with `dry_run`, take everything back.
 
@@ -54,11 +59,19 @@ def import_configuration(content: bytes, file: str, *, dry_run: bool = False) ->
         DocumentError: the file has errors; nothing is changed.
     """
     with transaction.atomic():
-        known = set(Organization.objects.values_list("uuid", flat=True))
-        document = read_document(content, file, known)
+        document = read_document(content, file, _known())
         changes = _apply(document)
         transaction.set_rollback(dry_run)
     return changes
+
+
+def _known() -> Known:
+    synced = Template.objects.filter(synced_at__isnull=False)
+    return Known(
+        organizations=set(Organization.objects.values_list("uuid", flat=True)),
+        allows_duplicates=dict(synced.values_list("uuid", "allows_duplicates")),
+        needs=stored_needs(),
+    )
 
 
 def _apply(document: Document) -> list[Change]:
@@ -79,7 +92,13 @@ def _locked_templates(uuids: Iterable[UUID]) -> dict[UUID, Template]:
         Template.objects.filter(uuid__in=list(uuids))
         .order_by("pk")
         .select_for_update()
-        .prefetch_related("organization", "requirements__rules", "penalties__rules", "penalties__requirements")
+        .prefetch_related(
+            "organization",
+            "requirements__rules",
+            "requirements__after",
+            "penalties__rules",
+            "penalties__requirements",
+        )
     )
     return {row.uuid: row for row in rows}
 
@@ -125,6 +144,7 @@ def _template(row: Template | None, entry: TemplateEntry, organization: Organiza
         name=entry.name,
         active=entry.active,
         reaward=entry.reaward,
+        per=entry.per,
         description=entry.description,
         image_url=entry.image_url,
         state=entry.state,
@@ -141,30 +161,46 @@ def _template(row: Template | None, entry: TemplateEntry, organization: Organiza
 
 
 def _conditions(template: Template, entry: TemplateEntry) -> list[Change]:
-    """Requirements, then penalties; those not in the file go last, when no penalty names them any more."""
+    """Requirements, then penalties; those not in the file go last, when nothing names them any more."""
     requirements = {row.slug: row for row in template.requirements.all()}
     penalties = {row.slug: row for row in template.penalties.all()}
+    new = [each for each in entry.requirements if each.slug not in requirements]
+    for requirement in new:
+        requirements[requirement.slug] = _create_requirement(template, requirement)
     changes: list[Change] = []
     for requirement in entry.requirements:
-        row, change = _requirement(template, requirements.get(requirement.slug), requirement)
-        requirements[requirement.slug] = row
-        changes += change
+        differing = _requirement(requirement, requirements)
+        row = requirements[requirement.slug]
+        changes += [_change(ADDED, row)] if requirement in new else differing
     for penalty in entry.penalties:
         changes += _penalty(template, penalties.get(penalty.slug), penalty, requirements)
-    changes += _remove(penalties, {penalty.slug for penalty in entry.penalties})
-    changes += _remove(requirements, {requirement.slug for requirement in entry.requirements})
+    changes += _remove_penalties(penalties, {penalty.slug for penalty in entry.penalties})
+    changes += _remove_requirements(requirements, {requirement.slug for requirement in entry.requirements})
     return changes
 
 
-def _requirement(
-    template: Template, row: Requirement | None, entry: RequirementEntry
-) -> tuple[Requirement, list[Change]]:
-    wanted = {"event_type": entry.event_type, "group": entry.group, "description": entry.description}
-    if row is None:
-        row = Requirement.objects.create(template=template, slug=entry.slug, **wanted)
-        _update_rules(row, entry.rules)
-        return row, [_change(ADDED, row)]
-    return row, _changed(row, update(row, wanted), _update_rules(row, entry.rules))
+def _create_requirement(template: Template, entry: RequirementEntry) -> Requirement:
+    """A requirement without its rules, and without what it comes after, for that may be created later."""
+    return Requirement.objects.create(template=template, slug=entry.slug, **_wanted_of(entry))
+
+
+def _requirement(entry: RequirementEntry, requirements: Mapping[str, Requirement]) -> list[Change]:
+    row = requirements[entry.slug]
+    wanted = {**_wanted_of(entry), "after": requirements[entry.after] if entry.after else None}
+    return _changed(row, update(row, wanted), _update_rules(row, entry.rules))
+
+
+def _wanted_of(entry: RequirementEntry) -> dict[str, Any]:
+    return {
+        "event_type": entry.event_type,
+        "group": entry.group,
+        "description": entry.description,
+        "count": entry.count,
+        "distinct": entry.distinct,
+        "within": entry.within,
+        "counts_from": entry.counts_from,
+        "counts_until": entry.counts_until,
+    }
 
 
 def _penalty(
@@ -180,19 +216,27 @@ def _penalty(
     return _changed(row, update(row, wanted), _update_resets(row, resets), _update_rules(row, entry.rules))
 
 
-def _remove(rows: Mapping[str, Requirement] | Mapping[str, Penalty], kept: set[str]) -> list[Change]:
-    """Delete the rows whose slug is not kept; with a requirement goes what learners achieved in it."""
-    changes = []
-    for slug, row in rows.items():
-        if slug not in kept:
-            changes.append(_change(REMOVED, row, _achieved(row) if isinstance(row, Requirement) else ""))
-            row.delete()
+def _remove_penalties(rows: Mapping[str, Penalty], kept: set[str]) -> list[Change]:
+    removed = [row for slug, row in rows.items() if slug not in kept]
+    for row in removed:
+        row.delete()
+    return [_change(REMOVED, row) for row in removed]
+
+
+def _remove_requirements(rows: Mapping[str, Requirement], kept: set[str]) -> list[Change]:
+    """Delete those not kept, all at once, for one may come after another; with them goes what learners achieved in them."""
+    removed = [row for slug, row in rows.items() if slug not in kept]
+    changes = [_change(REMOVED, row, _achieved(row)) for row in removed]
+    if removed:
+        Requirement.objects.filter(pk__in=[row.pk for row in removed]).delete()
     return changes
 
 
 def _achieved(row: Requirement) -> str:
-    """How many learners have fulfilled a requirement; empty when none has."""
-    learners = Fulfillment.objects.filter(requirement=row, fulfilled=True).count()
+    """How many learners have fulfilled a requirement, or begun to; empty when none has."""
+    fulfilled = Fulfillment.objects.filter(requirement=row, fulfilled=True)
+    counting = Occurrence.objects.filter(requirement=row, fulfills=True)
+    learners = fulfilled.values("progress__learner").union(counting.values("progress__learner")).count()
     return f"the progress of {learners} learner{'' if learners == 1 else 's'} in it is lost" if learners else ""
 
 
@@ -211,7 +255,7 @@ def _update_resets(row: Penalty, requirements: list[Requirement]) -> str:
 
 def _update_rules(row: Requirement | Penalty, wanted: tuple[RuleEntry, ...]) -> str:
     """Replace the rules if they differ, and say how."""
-    stored = tuple(RuleEntry(rule.data_path, rule.operator, rule.value) for rule in row.rules.all())
+    stored = tuple(RuleEntry(rule.data_path, rule.operator, _value(rule)) for rule in row.rules.all())
     if stored == wanted:
         return ""
     row.rules.all().delete()
@@ -220,8 +264,17 @@ def _update_rules(row: Requirement | Penalty, wanted: tuple[RuleEntry, ...]) -> 
     return from_to("rules", _rules_shown(stored), _rules_shown(wanted))
 
 
+def _value(rule: Rule) -> str:
+    """The value of a stored rule as a file would have it: a list without empty lines."""
+    return "\n".join(lines(rule.value)) if rule.operator in LISTING else rule.value
+
+
 def _rules_shown(rules: Iterable[RuleEntry]) -> str:
-    return f"[{'; '.join(f'{rule.data_path} {rule.operator} {shown(rule.value)}' for rule in rules)}]"
+    return f"[{'; '.join(f'{rule.data_path} {rule.operator} {_value_shown(rule)}' for rule in rules)}]"
+
+
+def _value_shown(rule: RuleEntry) -> str:
+    return f"({', '.join(map(shown, lines(rule.value)))})" if rule.operator in LISTING else shown(rule.value)
 
 
 def _changed(row: Requirement | Penalty, *differing: str) -> list[Change]:

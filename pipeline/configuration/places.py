@@ -5,6 +5,7 @@ problem of the file.  So `Report.raise_problems` must be called before what was 
 """
 
 import difflib
+import re
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -33,6 +34,7 @@ _KINDS = {
     "tag:yaml.org,2002:map": "a mapping",
 }
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_DIGITS = re.compile(r"0|-?[1-9][0-9]{0,8}")
 _SHOWN_CHARACTERS = 80
 
 
@@ -71,6 +73,11 @@ class Report:
     def add(self, line: int, path: str, message: str, allowed: str = "") -> None:
         """Note a problem."""
         self._problems.append(Problem(self.file, line, path, message, allowed))
+
+    @property
+    def problems_noted(self) -> int:
+        """How many problems were noted so far."""
+        return len(self._problems)
 
     def count_place(self, line: int, path: str) -> None:
         """Count a value that is about to be read.
@@ -118,6 +125,11 @@ class Place:
         if self._node is None:
             return "empty"
         return _KINDS.get(self._node.tag, "a value of another type")
+
+    @property
+    def problems_noted(self) -> int:
+        """How many problems were noted so far in the whole file."""
+        return self._report.problems_noted
 
     def refuse(self, message: str, allowed: str = "") -> None:
         """Note that something is wrong here."""
@@ -174,6 +186,14 @@ class Place:
         if self.present:
             self.refuse(f"must be a boolean, not {self.kind}", "true, false")
         return False
+
+    def whole_number(self, default: int) -> int:
+        """A whole number in decimal digits, or the default when there is none."""
+        if isinstance(self._node, yaml.ScalarNode) and self.kind == "a number" and _DIGITS.fullmatch(self._node.value):
+            return int(self._node.value)
+        if self.present:
+            self.refuse("must be a whole number", "digits only, such as 5")
+        return default
 
     def uuid(self) -> UUID:
         """A UUID in its usual form with hyphens; `NO_UUID` when there is none."""

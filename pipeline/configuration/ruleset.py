@@ -35,6 +35,15 @@ def current() -> Compiled:
     return _compiled
 
 
+def compiled(template: models.Template) -> rules.Template:
+    """One template as the rules see it, whether or not it is active.
+
+    Raises:
+        ValueError: it is broken, and so takes no part in anything.
+    """
+    return _template(template, catalogue.badge_event_types().__contains__)
+
+
 def _compile() -> Compiled:
     """Read the active templates.
 

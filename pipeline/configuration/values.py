@@ -1,11 +1,9 @@
 """What a rule's value must look like at a key path of a type, or no event would ever match; text takes any.
 
-Values are compared as text, and the LMS writes one text for each: `str` of keys, UUIDs and numbers, `isoformat` of
-times (`openedx_events/event_bus/avro/custom_serializers.py`).
+Numbers and times compare as such. All else compares as text, and the LMS writes one text for each: `str` of keys and UUIDs
+(`openedx_events/event_bus/avro/custom_serializers.py`).
 """
 
-import math
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
-from pipeline.rules import parse_boolean
+from pipeline.rules import parse_boolean, parse_number
 
 
 def _is_boolean(text: str) -> bool:
@@ -23,15 +21,17 @@ def _is_boolean(text: str) -> bool:
 
 
 def _is_integer(text: str) -> bool:
-    return re.fullmatch(r"0|-?[1-9][0-9]*", text) is not None
+    number = parse_number(text)
+    return number == int(number)
 
 
 def _is_number(text: str) -> bool:
-    return math.isfinite(float(text)) and str(float(text)) == text
+    parse_number(text)
+    return True
 
 
 def _is_time(text: str) -> bool:
-    return datetime.fromisoformat(text).isoformat() == text
+    return datetime.fromisoformat(text).tzinfo is not None
 
 
 def _is_course_key(text: str) -> bool:
@@ -49,8 +49,8 @@ def _is_uuid(text: str) -> bool:
 _FITS: Mapping[str, tuple[Callable[[str], bool], str | Promise]] = {
     "boolean": (_is_boolean, "true True yes Yes +, false False no No -"),
     "integer": (_is_integer, _("a whole number such as 25")),
-    "number": (_is_number, _("a number with its decimal point, such as 25.0")),
-    "time": (_is_time, _("a time as the LMS writes it, such as 2026-05-01T12:00:00+00:00")),
+    "number": (_is_number, _("a number such as 25 or 0.5")),
+    "time": (_is_time, _("a time with its zone, such as 2026-05-01T12:00:00+00:00")),
     "course key": (_is_course_key, _("a course key such as course-v1:OpenedX+DemoX+Demo_Course")),
     "usage key": (_is_usage_key, _("a usage key such as block-v1:OpenedX+DemoX+Demo_Course+type@problem+block@final")),
     "UUID": (_is_uuid, _("a UUID in lower case such as 0f1e2d3c-4b5a-4678-9a0b-1c2d3e4f5a6b")),

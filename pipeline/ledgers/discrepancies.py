@@ -44,7 +44,7 @@ class Found:
     """A discrepancy as it was found.
 
     `badge` is ours, as it was read before Credly was asked, with template and learner; of an extra one that no badge of ours
-    is, the learner's newest.  `credly_id` is the badge at Credly.
+    is, a newest one of the learner's.  `credly_id` is the badge at Credly.
     """
 
     kind: DiscrepancyKind
@@ -181,14 +181,13 @@ def _repair_extra(badge: Badge, credly_id: uuid.UUID, learner: Learner, actor: s
     newest decides what later events do, and must stay the newest.  Neither of its signals is ever sent, for nobody was told
     that it was awarded: the one that revoking would write is there from the start, disabled.
     """
-    rows = Badge.objects.filter(learner=learner, template=badge.template_id, value=badge.value)
-    newest = rows.order_by("-cycle")[0]
+    rows = Badge.objects.filter(learner=learner, template=badge.template_id)
     own = rows.filter(credly_id=credly_id).first()
-    adoptable = newest.standing == Standing.AWARDED and newest.credly_id is None
-    if adoptable or rows.exclude(AT_REST).exists() or (own and own.credly_state != CredlyState.REVOKED):
+    adoptable = rows.filter(standing=Standing.AWARDED, credly_id=None)
+    if adoptable.exists() or rows.exclude(AT_REST).exists() or (own and own.credly_state != CredlyState.REVOKED):
         raise _RefusedError("The learner's badges changed since.")
     if own is None:
-        own = _row_of_extra(newest, credly_id)
+        own = _row_of_extra(rows.filter(value=badge.value).order_by("-cycle")[0], credly_id)
     Badge.objects.filter(pk=own.pk).update(credly_state=CredlyState.REVOKING, **_due_anew())
     _note(own, f"extra at Credly as {credly_id}, to be revoked", actor)
     return Repair(badges=[own.pk])

@@ -15,7 +15,7 @@ from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from pipeline.ledgers import claims, outbox, steps
+from pipeline.ledgers import claims, outbox, siblings, steps
 from pipeline.ledgers.steps import Step
 from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Badge, BadgeHistory, CredlyState, Learner, Organization, Standing
@@ -81,22 +81,6 @@ def earlier_cycle_is_live(badge: Badge) -> bool:
     return same(badge).filter(cycle__lt=badge.cycle, credly_state__in=LIVE).exists()
 
 
-def another_is_being_issued(badge: Badge) -> bool:
-    """Whether it must wait for a badge of the learner's and this template's for another value.
-
-    Credly can't tell one from the other, so a badge whose answer was lost is found again only while no other is on its way.
-    Of several without an answer the first goes first.
-    """
-    if badge.value == "" or steps.step(badge) not in steps.ISSUING:
-        return False
-    on_its_way = Q(claimed_until__gt=timezone.now()) | Q(pk__lt=badge.pk)
-    return _for_other_values(badge).filter(on_its_way, credly_state=CredlyState.ISSUING).exists()
-
-
-def _for_other_values(badge: Badge) -> QuerySet[Badge]:
-    return Badge.objects.filter(learner=badge.learner_id, template=badge.template_id).exclude(value=badge.value)
-
-
 def same(badge: Badge) -> QuerySet[Badge]:
     """The cycles of this badge: its learner's, of its template, for its value."""
     return Badge.objects.filter(learner=badge.learner_id, template=badge.template_id, value=badge.value)
@@ -113,7 +97,7 @@ def claim(badge: Badge) -> Claim | None:
         return _claim_unless_suspect(badge)
     with transaction.atomic():
         Learner.objects.select_for_update().get(pk=badge.learner_id)
-        return None if another_is_being_issued(badge) else _claim_unless_suspect(badge)
+        return None if siblings.another_is_being_issued(badge) else _claim_unless_suspect(badge)
 
 
 def _claim_unless_suspect(badge: Badge) -> Claim | None:
@@ -204,18 +188,9 @@ def _held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> D
         )
         _history(claim, f"{how}: {state} at Credly as {credly_id}")
         signals = outbox.write(badge, outbox.AWARDED) if recorded else []
-        waiting = _waiting_for(badge)
+        waiting = siblings.waiting_for(badge)
+        Badge.objects.filter(pk__in=waiting).update(due_at=timezone.now())
     return Done(signals=signals, badges=waiting if settled else [*_still_due(badge), *waiting])
-
-
-def _waiting_for(badge: Badge) -> list[int]:
-    """The next of the badges for other values that may have waited for this one.  Returns its id: it is due now."""
-    if badge.value == "":
-        return []
-    unissued = _for_other_values(badge).filter(standing=Standing.AWARDED, credly_state=CredlyState.NONE)
-    following = unissued.filter(due_at__isnull=False).order_by("pk").values_list("pk", flat=True)[:1]
-    Badge.objects.filter(pk__in=list(following)).update(due_at=timezone.now())
-    return list(following)
 
 
 def withdrawn(claim: Claim, how: str) -> Done:
@@ -234,8 +209,10 @@ def withdrawn(claim: Claim, how: str) -> Done:
 def next_cycle(badge: Badge) -> list[int]:
     """This badge is revoked: the one that waited for it, if any, is due now.  Returns its id.  May be repeated."""
     waiting = same(badge).filter(cycle=badge.cycle + 1, due_at__isnull=False)
-    waiting.update(due_at=timezone.now())
-    return list(waiting.values_list("pk", flat=True))
+    found = list(waiting.values_list("pk", flat=True))
+    if found:
+        waiting.update(due_at=timezone.now())
+    return found
 
 
 def replaced(claim: Claim, credly_id: uuid.UUID) -> Done:

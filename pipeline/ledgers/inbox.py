@@ -15,7 +15,8 @@ from django.utils import timezone
 from pipeline import measures
 from pipeline.bus import catalogue
 from pipeline.bus.codec import DecodedMessage, UndecodableMessage
-from pipeline.ledgers import bulk, retirement
+from pipeline.configuration import subscriptions
+from pipeline.ledgers import bulk, outbox, retirement
 from pipeline.ledgers.claims import MOST_TAKEN_UP
 from pipeline.ledgers.pseudonyms import as_stored
 from pipeline.ledgers.tracebacks import own_frames
@@ -73,16 +74,17 @@ def _unstorable(message: Message, error: Exception) -> UndecodableMessage:
 def _insert(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
     """Insert messages in one transaction and return the ids of the new ones that are to be evaluated.
 
-    An event of a type that nobody subscribed to, as our own signals are that come back, is `ignored` from the start.
+    An event of a type that nobody subscribed to is `ignored` from the start, as our own signals are that come back.
 
     Raises:
         ValueError: a payload holds what JSON does not have.
         django.db.IntegrityError: a row is not there afterwards: some databases leave out in silence what they refuse.
     """
     received_at = timezone.now()
+    wanted = _wanted_types(messages)
     with transaction.atomic():
-        if _insert_unknown(messages, topic, received_at) == len(messages):
-            return _to_evaluate((message.id, message.type, _initial_status(message)) for message in messages)
+        if _insert_unknown(messages, topic, received_at, wanted) == len(messages):
+            return _to_evaluate((message.id, message.type, _initial_status(message, wanted)) for message in messages)
         stored = Event.objects.in_bulk([message.id for message in messages])
         if any(message.id not in stored for message in messages):
             raise IntegrityError("the database left out a row")
@@ -105,13 +107,13 @@ def _to_evaluate(new: Iterable[tuple[uuid.UUID, str, EventStatus]]) -> list[uuid
     return ids
 
 
-def _insert_unknown(messages: Sequence[Message], topic: str, received_at: datetime) -> int:
+def _insert_unknown(messages: Sequence[Message], topic: str, received_at: datetime, wanted: Collection[str]) -> int:
     """Insert them, leaving known ids as they are; says how many were new."""
     evaluated_by = received_at + EVALUATED_WITHIN
     decoded: list[bulk.Row] = []
     undecodable: list[bulk.Row] = []
     for message in messages:
-        status = _initial_status(message)
+        status = _initial_status(message, wanted)
         if isinstance(message, DecodedMessage):
             decoded.append(
                 (
@@ -164,11 +166,18 @@ _DECODED = (
 _UNDECODABLE = ("id", "type", "time", "source", "topic", "position", "payload", "raw", "status", "error", "received_at")
 
 
-def _initial_status(message: Message) -> EventStatus:
+def _wanted_types(messages: Iterable[Message]) -> frozenset[str]:
+    """The event types that somebody subscribed to; our own signals only while an active template asks for them."""
+    wanted = frozenset(catalogue.badge_event_types())
+    own = {message.type for message in messages}.intersection(wanted, outbox.EVENT_TYPES)
+    return wanted - (own - subscriptions.asked_for()) if own else wanted
+
+
+def _initial_status(message: Message, wanted: Collection[str]) -> EventStatus:
     if isinstance(message, UndecodableMessage):
         return EventStatus.FAILED
     is_learners = catalogue.event_type(message.type) is not None  # others are refused when they are evaluated
-    ignored = is_learners and message.type not in catalogue.badge_event_types()
+    ignored = is_learners and message.type not in wanted
     return EventStatus.IGNORED if ignored else EventStatus.RECEIVED
 
 

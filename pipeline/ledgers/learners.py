@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pipeline.ledgers import bulk
@@ -15,8 +15,12 @@ LONGEST_USERNAME = 255
 """Characters kept of a username, which is indexed; an LMS allows 150.  The event keeps the whole."""
 
 
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before any event."""
+
+
 class Seen(NamedTuple):
-    """What an event says of a learner: its `UserData`, its time and its id."""
+    """What an event says of a learner: its `UserData`, the time at which that was so, and the event's id."""
 
     user: Mapping[str, Any]
     time: datetime

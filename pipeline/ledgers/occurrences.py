@@ -72,16 +72,16 @@ def note(moments: Sequence[Moment]) -> Noted:
 
 
 def _occurrences(moment: Moment) -> list[Occurrence]:
-    event, match = moment.event, moment.match
+    event = moment.event
+    found = rules.occurrences_of(moment.match, event.payload, event.time, event.id)
     return [
         Occurrence(
             progress=moment.progress,
-            requirement_id=requirement.id,
-            event=event.id,
-            time=event.time,
-            value=requirement.value_in(event.payload),
-            fulfills=requirement.id not in match.resets,
+            requirement_id=requirement,
+            event=each.event,
+            time=each.time,
+            value=each.value,
+            fulfills=each.fulfills,
         )
-        for requirement in match.template.counted
-        if requirement.id in match.fulfills | match.resets
+        for requirement, each in found.items()
     ]

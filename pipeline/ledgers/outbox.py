@@ -3,11 +3,11 @@
 import logging
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from pipeline.ledgers import claims, retirement
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 AWARDED = "org.openedx.learning.badge.awarded.v1"
 REVOKED = "org.openedx.learning.badge.revoked.v1"
+EVENT_TYPES = (AWARDED, REVOKED)
 
 SUBJECT = ("badge__learner", "badge__template", "badge__value")
 """What a signal is about: the order holds among those that agree in these."""
@@ -34,7 +35,8 @@ def write(badge: Badge, event_type: str) -> list[int]:
     Call it in the transaction that records the fact.
     """
     now = timezone.now()
-    signal = Signal(badge=badge, event_type=event_type, payload=_payload(badge), created_at=now, due_at=now)
+    signal = Signal(badge=badge, event_type=event_type, payload=_payload(badge), due_at=now)
+    signal.created_at = _after_earlier_ones(badge, event_type, now)
     try:
         with transaction.atomic():
             signal.save(force_insert=True)
@@ -43,6 +45,18 @@ def write(badge: Badge, event_type: str) -> list[int]:
             return []
         raise
     return [signal.pk]
+
+
+def _after_earlier_ones(badge: Badge, event_type: str, now: datetime) -> datetime:
+    """Now, but never before an earlier signal about the same badge, whatever the clocks of two machines say.
+
+    For who reads them, us included, the newest decides.
+    """
+    if event_type == AWARDED and badge.cycle == 1:
+        return now
+    of_same = Signal.objects.filter(**dict(zip(SUBJECT, _subject(badge), strict=True)))
+    last: datetime | None = of_same.aggregate(last=Max("created_at"))["last"]
+    return max(now, last + timedelta(microseconds=1)) if last else now
 
 
 def _payload(badge: Badge) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """All tables: the configuration that operators write, and the ledgers that the pipeline writes."""
 
+from pipeline.models.backfill import Backfill, BackfillState
 from pipeline.models.configuration import (
     LONGEST_VALUE,
     MOST_COUNTED,
@@ -41,6 +42,8 @@ from pipeline.models.version import ConfigurationVersion
 __all__ = [
     "LONGEST_VALUE",
     "MOST_COUNTED",
+    "Backfill",
+    "BackfillState",
     "Badge",
     "BadgeHistory",
     "ConfigurationVersion",

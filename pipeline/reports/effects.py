@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from pipeline.bus import catalogue
-from pipeline.models import BadgeHistory, Event, EventStatus, Fulfillment
+from pipeline.models import BadgeHistory, Event, EventStatus, Fulfillment, Occurrence
 from pipeline.reports.phrases import bare, moment
 
 
@@ -15,18 +15,25 @@ def decisions(event: Event) -> QuerySet[Fulfillment]:
     return mine.select_related("requirement", "progress__template").order_by("pk")
 
 
+def counted(event: Event) -> QuerySet[Occurrence]:
+    """Where this event counts, or takes back what counted, for requirements that more than the newest event decides."""
+    mine = Occurrence.objects.filter(progress__learner__lms_user_id=event.lms_user_id or 0, event=event.pk)
+    return mine.select_related("requirement", "progress__template").order_by("pk")
+
+
 def badge_changes(event: Event) -> QuerySet[BadgeHistory]:
     """The entries in the histories of its learner's badges that this event caused."""
     mine = BadgeHistory.objects.filter(badge__learner__lms_user_id=event.lms_user_id or 0, event=event.pk)
     return mine.select_related("badge__template").order_by("pk")
 
 
-def outcome(event: Event, deciding: int) -> str:
+def outcome(event: Event, deciding: int, counting: int = 0) -> str:
     """What became of an event, in a sentence.
 
     Args:
         event: the event.
         deciding: how many requirements it decides now.
+        counting: for how many it counts, or takes something back, beside other events.
     """
     match event.status:
         case EventStatus.RECEIVED:
@@ -38,6 +45,8 @@ def outcome(event: Event, deciding: int) -> str:
             return _('Ignored: nobody subscribed to its type; BADGES_CONFIG["events"] does not list it.')
         case EventStatus.IGNORED:
             return _("Ignored: no requirement or penalty of an active template matched it when it was evaluated.")
+        case _ if counting and not deciding:
+            return _("Processed: it met requirements or penalties, and counts beside other events as listed below.")
         case _ if deciding:
             return _("Processed: it met requirements or penalties, and still decides what is listed below.")
         case _:

@@ -6,17 +6,19 @@ from django.utils.translation import gettext as _
 
 from pipeline import rules
 from pipeline.bus import catalogue
-from pipeline.models import Event, EventStatus, PenaltyRule, RequirementRule
+from pipeline.models import Event, EventStatus, PenaltyRule, Requirement, RequirementRule
 
 Paths = Mapping[str, frozenset[str]]
 
 
 def compared_paths() -> Paths:
-    """By event type, the key paths that the rules of any template compare.  Two queries."""
+    """By event type, the key paths that the rules of any template compare, or by which it tells events apart.  Four queries."""
     found: dict[str, frozenset[str]] = {}
     asked = (
         RequirementRule.objects.values_list("requirement__event_type", "data_path"),
         PenaltyRule.objects.values_list("penalty__event_type", "data_path"),
+        Requirement.objects.exclude(distinct="").values_list("event_type", "distinct"),
+        Requirement.objects.exclude(template__per="").values_list("event_type", "template__per"),
     )
     for rows in asked:
         for event_type, path in rows.order_by().distinct():

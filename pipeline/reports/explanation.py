@@ -51,28 +51,28 @@ def explain(case: Case) -> Explanation:
 
 
 def _never_awarded(case: Case) -> str:
-    name = case.template.name
+    name = case.name
     if not case.requirements:
-        text = _('Does not hold "{name}": the template has no requirements.').format(name=name)
+        text = _("Does not hold {name}: the template has no requirements.").format(name=name)
     elif case.complete:
         text = _(
-            'Does not hold "{name}": all of it is fulfilled, but only since the template was changed; '
+            "Does not hold {name}: all of it is fulfilled, but only since the template was changed; "
             "the next event that meets a rule of it awards the badge."
         ).format(name=name)
     else:
-        text = _('Does not hold "{name}": {missing}.').format(name=name, missing=missing(case))
+        text = _("Does not hold {name}: {missing}.").format(name=name, missing=missing(case))
     return text if case.template.active else f"{text} {_('The template is not active, so no event counts now.')}"
 
 
 def _awarded(case: Case, badge: Badge) -> tuple[Verdict, str]:
-    name, award = case.template.name, _award(badge)
+    name, award = case.name, _award(badge)
     if badge.credly_state in HELD:
         facts = ", ".join([award, *_at_credly(badge)])
-        return Verdict.HOLDS, _('Holds "{name}": {facts}.').format(name=name, facts=facts)
+        return Verdict.HOLDS, _("Holds {name}: {facts}.").format(name=name, facts=facts)
     if badge.credly_state == CredlyState.FAILED:
-        text = _('Failed: "{name}" was {award}, but not issued. {error}. Retry on the badge\'s page.')
+        text = _("Failed: {name} was {award}, but not issued. {error}. Retry on the badge's page.")
         return Verdict.FAILED, text.format(name=name, award=award, error=bare(badge.error))
-    text = _('Waiting: "{name}" was {award}, but Credly does not hold it yet: {obstacle}.')
+    text = _("Waiting: {name} was {award}, but Credly does not hold it yet: {obstacle}.")
     return Verdict.WAITING, text.format(name=name, award=award, obstacle=obstacle(case, badge))
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from pipeline.ledgers import mentions
 from pipeline.ledgers.pseudonyms import is_user, people
-from pipeline.models import Badge, Event, Fulfillment, Learner, Progress, Signal
+from pipeline.models import Badge, Event, Fulfillment, Learner, Occurrence, Progress, Signal
+
+_BELOW_PROGRESS = ("fulfillments__requirement", "occurrences__requirement")
 
 
 def learner_export(lms_user_id: int) -> dict[str, Any]:
@@ -21,7 +23,7 @@ def learner_export(lms_user_id: int) -> dict[str, Any]:
     events = mentions.naming(lms_user_id).order_by("time", "pk")
     return {
         "learner": _learner(learner) if learner else None,
-        "progress": [_progress(row) for row in progress.prefetch_related("fulfillments__requirement")],
+        "progress": [_progress(row) for row in progress.prefetch_related(*_BELOW_PROGRESS)],
         "badges": [_badge(row) for row in badges.prefetch_related("history")],
         "signals": [_signal(row) for row in Signal.objects.filter(badge__learner=learner).order_by("pk")],
         "events": [_event(row, lms_user_id) for row in events.defer("raw")],
@@ -44,7 +46,9 @@ def _progress(progress: Progress) -> dict[str, Any]:
     return {
         "template": str(progress.template.uuid),
         "name": progress.template.name,
+        "for": progress.value,
         "fulfillments": [_fulfillment(row) for row in progress.fulfillments.all()],
+        "occurrences": [_occurrence(row) for row in progress.occurrences.all()],
     }
 
 
@@ -58,11 +62,22 @@ def _fulfillment(row: Fulfillment) -> dict[str, Any]:
     }
 
 
+def _occurrence(row: Occurrence) -> dict[str, Any]:
+    return {
+        "requirement": row.requirement.slug,
+        "fulfills": row.fulfills,
+        "value": row.value,
+        "event": str(row.event),
+        "time": _time(row.time),
+    }
+
+
 def _badge(badge: Badge) -> dict[str, Any]:
     return {
         "uuid": str(badge.uuid),
         "template": str(badge.template.uuid),
         "name": badge.template.name,
+        "for": badge.value,
         "cycle": badge.cycle,
         "standing": badge.standing,
         "revoked_by": badge.revoked_by,

@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from pipeline.models import Badge, Event, Fulfillment, Learner, Requirement
+from pipeline import rules
+from pipeline.models import Badge, Event, Learner, Requirement
 from pipeline.reports.cases import Case, cases_of
 from pipeline.reports.clauses import needs
 from pipeline.reports.event_facts import Paths, compared_paths, compared_values, remark
 from pipeline.reports.explanation import explain
+from pipeline.reports.phrases import waits
 
 EVENTS_SHOWN = 25
 """The newest events of a learner that are shown; the inbox shows the others."""
@@ -37,6 +39,7 @@ def _explanation(case: Case) -> dict[str, Any]:
     return {
         "template": str(case.template.uuid),
         "name": case.template.name,
+        "for": case.value,
         "verdict": explanation.verdict.value,
         "text": explanation.text,
     }
@@ -46,6 +49,7 @@ def _badge(case: Case, badge: Badge) -> dict[str, Any]:
     return {
         "template": str(case.template.uuid),
         "name": case.template.name,
+        "for": case.value,
         "uuid": str(badge.uuid),
         "cycle": badge.cycle,
         "standing": badge.standing,
@@ -83,12 +87,14 @@ def _progress(case: Case) -> dict[str, Any]:
     return {
         "template": str(case.template.uuid),
         "name": case.template.name,
+        "for": case.value,
         "complete": case.complete,
-        "requirements": [_requirement(row, case.decided.get(row.pk)) for row in case.requirements],
+        "requirements": [_requirement(case, row) for row in case.requirements],
     }
 
 
-def _requirement(requirement: Requirement, decided: Fulfillment | None) -> dict[str, Any]:
+def _requirement(case: Case, requirement: Requirement) -> dict[str, Any]:
+    decided = case.decided.get(requirement.pk)
     return {
         "id": requirement.slug,
         "group": requirement.group or None,
@@ -97,6 +103,19 @@ def _requirement(requirement: Requirement, decided: Fulfillment | None) -> dict[
         "event": str(decided.event) if decided else None,
         "time": decided.time.isoformat() if decided else None,
         "matched": decided.matched if decided else None,
+        "count": _count(requirement, case.tallies[requirement.pk]) if requirement.pk in case.tallies else None,
+        "waits": waits(case, requirement) or None,
+    }
+
+
+def _count(requirement: Requirement, tally: rules.Tally) -> dict[str, Any]:
+    """How far it is: `matches` are the events that count now, of which `reached` are different and lie close enough."""
+    return {
+        "needed": requirement.count,
+        "reached": tally.reached,
+        "matches": [
+            {"event": str(each.event), "time": each.time.isoformat(), "value": each.value} for each in tally.matches
+        ],
     }
 
 

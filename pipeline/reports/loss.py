@@ -23,35 +23,35 @@ def deciding_event(badge: Badge) -> uuid.UUID | None:
 
 
 def _cause(case: Case, badge: Badge) -> str:
-    name = case.template.name
+    name = case.name
     revoked = entry(badge, "revoked")
     if revoked is None and badge.revoked_by == RevokedBy.RULES:
-        return _('Lost "{name}": it was revoked in openedx/credentials, before the switch.').format(name=name)
+        return _("Lost {name}: it was revoked in openedx/credentials, before the switch.").format(name=name)
     if badge.revoked_by == RevokedBy.CREDLY or revoked is None:
         known = told(badge, outbox.REVOKED)
         since = " " + _("(known since {time})").format(time=moment(known)) if known else ""
-        return _('Lost "{name}": it was taken away at Credly, not by the rules here{since}.').format(
+        return _("Lost {name}: it was taken away at Credly, not by the rules here{since}.").format(
             name=name, since=since
         )
     if badge.revoked_by == RevokedBy.OPERATOR:
         reason = f": {bare(badge.revocation_reason)}" if badge.revocation_reason else ""
-        return _('Revoked by operator {actor}: "{name}" on {time}{reason}.').format(
+        return _("Revoked by operator {actor}: {name} on {time}{reason}.").format(
             actor=revoked.actor, name=name, time=moment(revoked.at), reason=reason
         )
     return _by_the_rules(case, revoked)
 
 
 def _by_the_rules(case: Case, revoked: BadgeHistory) -> str:
-    name, at = case.template.name, moment(revoked.at)
+    name, at = case.name, moment(revoked.at)
     penalties = sorted({f'"{row.matched["penalty"]}"' for row in case.decided.values() if _reset_by(row, revoked)})
     if penalties:
-        text = _('Lost "{name}": revoked {time} by penalty {penalties}, matched by event {event}.')
+        text = _("Lost {name}: revoked {time} by penalty {penalties}, matched by event {event}.")
         return text.format(name=name, time=at, penalties=", ".join(penalties), event=revoked.event)
-    return _('Lost "{name}": revoked {time} by event {event}.').format(name=name, time=at, event=revoked.event)
+    return _("Lost {name}: revoked {time} by event {event}.").format(name=name, time=at, event=revoked.event)
 
 
 def _reset_by(row: Fulfillment, revoked: BadgeHistory) -> bool:
-    return not row.fulfilled and row.event == revoked.event
+    return "penalty" in row.matched and row.event == revoked.event
 
 
 def _withdrawal(case: Case, badge: Badge) -> str:

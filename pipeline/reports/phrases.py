@@ -7,7 +7,11 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from pipeline.models import Badge, BadgeHistory, Fulfillment, GateReason, Requirement
+from pipeline.reports.amounts import after, length
 from pipeline.reports.cases import Case
+
+VALUES_SHOWN = 10
+"""Of what counts for a requirement, so many values are named."""
 
 
 def moment(time: datetime) -> str:
@@ -53,8 +57,34 @@ def missing(case: Case) -> str:
     return "; ".join(_group(case, group) for group in case.missing)
 
 
+def tally(case: Case, requirement: Requirement) -> str:
+    """How many of the events that a requirement takes have counted: "3 of 5: ..."; empty if it takes one."""
+    found = case.tallies.get(requirement.pk)
+    if requirement.count == 1 or found is None:
+        return ""
+    text = _("{reached} of {count}").format(reached=found.reached, count=requirement.count)
+    if requirement.within:
+        text = _("{reached} within {length}").format(reached=text, length=length(requirement.within))
+    values = list(dict.fromkeys(each.value for each in found.matches if each.value is not None))
+    if not values:
+        return text
+    shown = ", ".join(values[:VALUES_SHOWN])
+    return (
+        f"{text}: {shown}"
+        if len(values) <= VALUES_SHOWN
+        else _("{text}: {values} and more").format(text=text, values=shown)
+    )
+
+
+def waits(case: Case, requirement: Requirement) -> str:
+    """That nothing counts yet, since the requirement that it comes after is not fulfilled; else empty."""
+    if requirement.after_id is None or case.is_fulfilled(requirement.after_id):
+        return ""
+    return _("nothing counts before that: {after}").format(after=after(requirement))
+
+
 def _group(case: Case, group: list[Requirement]) -> str:
-    names = ", ".join(_requirement(row, case.decided.get(row.pk)) for row in group)
+    names = ", ".join(_requirement(case, row) for row in group)
     letter = group[0].group
     if not letter:
         return _("requirement {name} is missing").format(name=names)
@@ -63,9 +93,18 @@ def _group(case: Case, group: list[Requirement]) -> str:
     return _("group {letter} is missing: one of {names}").format(letter=letter, names=names)
 
 
-def _requirement(requirement: Requirement, decided: Fulfillment | None) -> str:
-    if decided is None:
-        return f'"{requirement.slug}"'
-    return _('"{name}" (taken back {time} by penalty "{penalty}", matched by event {event})').format(
-        name=requirement.slug, time=moment(decided.time), penalty=decided.matched["penalty"], event=decided.event
-    )
+def _requirement(case: Case, requirement: Requirement) -> str:
+    decided = case.decided.get(requirement.pk)
+    known = [tally(case, requirement), waits(case, requirement), _taken_back(requirement, decided) if decided else ""]
+    facts = "; ".join(filter(None, known))
+    return f'"{requirement.slug}" ({facts})' if facts else f'"{requirement.slug}"'
+
+
+def _taken_back(requirement: Requirement, decided: Fulfillment) -> str:
+    if "penalty" not in decided.matched:
+        text = _("not fulfilled since {time} by the rules of now, event {event}")
+        return text.format(time=moment(decided.time), event=decided.event)
+    text = _('taken back {time} by penalty "{penalty}", matched by event {event}')
+    if requirement.count > 1:
+        text = _('penalty "{penalty}" last took back from it {time}, matched by event {event}')
+    return text.format(time=moment(decided.time), penalty=decided.matched["penalty"], event=decided.event)

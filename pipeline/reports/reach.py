@@ -1,6 +1,7 @@
 """How many learners a badge template concerns: what to know before its rules are changed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
@@ -22,7 +23,8 @@ class Reach:
 def reach(template: Template) -> Reach:
     """Count the learners.  Two queries."""
     return Reach(
-        on_the_way=_on_the_way().filter(template=template).count(), holding=_held().filter(template=template).count()
+        on_the_way=_learners(_on_the_way().filter(template=template)),
+        holding=_learners(_held().filter(template=template)),
     )
 
 
@@ -36,9 +38,13 @@ def with_holders(templates: QuerySet[Template]) -> QuerySet[Template]:
     return templates.filter(Exists(_held().filter(template=OuterRef("pk"))))
 
 
+def _learners(rows: QuerySet[Any]) -> int:
+    return rows.values("learner").distinct().count()
+
+
 def _on_the_way() -> QuerySet[Progress]:
     awarded = Badge.objects.filter(
-        learner=OuterRef("learner"), template=OuterRef("template"), standing=Standing.AWARDED
+        learner=OuterRef("learner"), template=OuterRef("template"), value=OuterRef("value"), standing=Standing.AWARDED
     )
     return Progress.objects.filter(~Exists(awarded))
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from django.utils.translation import gettext as _
 
-from pipeline.bus.catalogue import badge_event_types
+from pipeline.bus.catalogue import badge_event_types, event_type
 from pipeline.models import Penalty, Requirement, Template
+from pipeline.reports.amounts import each_of, noun
 from pipeline.reports.clauses import any_of, clause, either
 from pipeline.reports.phrases import bare
 
@@ -25,11 +26,14 @@ def sentence(template: Template) -> str:
     requirements = list(template.requirements.all())
     if not requirements:
         return _("Never awarded: there is no requirement.")
-    parts = [_("Awarded when %(needed)s.") % {"needed": _needed(requirements)}]
+    needed, each = _needed(requirements), each_of(template)
+    awarded = _("Awarded, once for %(each)s, when %(needed)s.") if each else _("Awarded when %(needed)s.")
+    parts = [awarded % {"each": each, "needed": needed}]
     strikes = [_strike(penalty, requirements) for penalty in template.penalties.all() if _can_strike(penalty)]
     if not strikes:
         return " ".join([*parts, _("No event revokes it.")])
-    parts += [_("Revoked when %(penalty)s.") % {"penalty": strike} for strike in strikes]
+    revoked = _("Revoked, for the same %(noun)s, when %(penalty)s.") if each else _("Revoked when %(penalty)s.")
+    parts += [revoked % {"noun": noun(template.per), "penalty": strike} for strike in strikes]
     parts.append(_("May then be earned again.") if template.reaward else _("Once revoked, it is not awarded again."))
     return " ".join(parts)
 
@@ -67,9 +71,13 @@ def _can_strike(penalty: Penalty) -> bool:
 
 
 def _strike(penalty: Penalty, requirements: Iterable[Requirement]) -> str:
-    """The penalty's condition, and what may still hold the badge: alternatives in every group that it strikes."""
-    taken = {row.pk for row in penalty.requirements.all()}
-    struck = [group for group in _groups(requirements) if any(row.pk in taken for row in group)]
+    """The penalty's condition, and what may still hold the badge in every group that it strikes.
+
+    That is an alternative; or the requirement itself, of several values, when only that of the event is taken back.
+    """
+    taken = {row.pk for row in penalty.requirements.all() if not _takes_back_one_value(penalty, row)}
+    aimed_at = {row.pk for row in penalty.requirements.all()}
+    struck = [group for group in _groups(requirements) if any(row.pk in aimed_at for row in group)]
     left = [[f"“{bare(row.description) or row.slug}”" for row in group if row.pk not in taken] for group in struck]
     strike = str(clause(penalty))
     if not all(left):
@@ -78,6 +86,11 @@ def _strike(penalty: Penalty, requirements: Iterable[Requirement]) -> str:
         "penalty": strike,
         "left": _all_of(any_of(alternatives) for alternatives in left),
     }
+
+
+def _takes_back_one_value(penalty: Penalty, requirement: Requirement) -> bool:
+    known = event_type(penalty.event_type)
+    return requirement.count > 1 and known is not None and requirement.distinct in known.key_paths
 
 
 def _all_of(parts: Iterable[str]) -> str:

@@ -47,8 +47,10 @@ def pipeline_status() -> dict[str, Any]:
     webhooks = Webhook.objects.filter(due_at__isnull=False).count()
     credly_states = _counts(Badge, "credly_state", CredlyState.values)
     signals = _counts(Signal, "state", SignalState.values)
-    # Once more, for the signals that were put on the bus meanwhile: we read that topic too.
+    # Once more, for the signals that were put on the bus meanwhile: we read that topic too, and badges may need badges.
     after = _unread()
+    events["received"] = max(events["received"], Event.objects.filter(status=EventStatus.RECEIVED).count())
+    pending = max(pending, Badge.objects.filter(due_at__isnull=False).count())
     waiting = None if before is None or after is None else max(before, after)
     credly = {
         "pending": pending,

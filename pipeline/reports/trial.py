@@ -1,18 +1,21 @@
 """What would an event do to a template's badge?  The way of an event, without any of its effects."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from pipeline import rules
 from pipeline.bus import catalogue
+from pipeline.configuration import ruleset
 from pipeline.models import Event, Penalty, Requirement, Rule, Template
+from pipeline.reports.amounts import too_early_or_late
+from pipeline.reports.sentence import WHOLE_RULE
 from pipeline.reports.trial_outcome import PenaltyTrial, RequirementTrial, RuleTrial, Trial, Verdict
-from pipeline.reports.trial_standing import Said, follow
+from pipeline.reports.trial_standing import follow
 from pipeline.stages.evaluate import Refused, check, learner_event_type
 
 NO_ID = UUID(int=2**128 - 1)
@@ -32,17 +35,16 @@ def try_event(
         id: the event's own id; it decides between events at the same time.
 
     Raises:
-        ValueError: the template is broken (a rule has an unknown operator), and so takes no part in anything.
+        ValueError: the template is broken (a rule has an unknown operator, say), and so takes no part in anything.
     """
     event = Event(id=id, type=event_type, time=time or timezone.now(), payload=payload)
-    requirements = {row: _requirement(row, event) for row in template.requirements.prefetch_related("rules")}
-    penalties = {row: _penalty(row, event) for row in template.penalties.prefetch_related("rules", "requirements")}
+    whole = Template.objects.prefetch_related(*WHOLE_RULE).get(pk=template.pk)
+    compiled = ruleset.compiled(whole)
+    match = next(iter(rules.Ruleset([compiled]).match(event.type, event.payload, event.time)), None)
     learner, if_active = None, None
     verdict, refusal = _at_the_border(event)
     if verdict is None:
-        learner, verdict = follow(
-            template, _lms_user_id(event), list(requirements), _said(event, requirements, penalties)
-        )
+        learner, verdict = follow(compiled, _lms_user_id(event), list(whole.requirements.all()), event, match)
         if not template.active:
             verdict, if_active = Verdict.INACTIVE, verdict
     return Trial(
@@ -50,32 +52,48 @@ def try_event(
         name=template.name,
         event_type=event.type,
         time=event.time,
+        per=template.per,
+        value=compiled.value_in(event.payload),
         verdict=verdict,
         if_active=if_active,
         refusal=refusal,
-        requirements=tuple(requirements.values()),
-        penalties=tuple(penalties.values()),
+        requirements=tuple(_requirement(row, event) for row in whole.requirements.all()),
+        penalties=tuple(_penalty(row, event) for row in whole.penalties.all()),
         learner=learner,
     )
 
 
 def _requirement(row: Requirement, event: Event) -> RequirementTrial:
     same_type = row.event_type == event.type
-    tried = _rules(row.rules.all(), event)
+    tried = _rules(row.rules.all(), event) if same_type else ()
+    unfit = _unfit(row, event) if same_type else ()
     return RequirementTrial(
         slug=row.slug,
         description=row.description,
         event_type=row.event_type,
         group=row.group,
         same_type=same_type,
-        rules=tried if same_type else (),
-        met=same_type and all(rule.matched for rule in tried),
+        rules=tried,
+        unfit=unfit,
+        met=same_type and not unfit and all(rule.matched for rule in tried),
     )
+
+
+def _unfit(row: Requirement, event: Event) -> tuple[str, ...]:
+    """Why the event does not count, whatever the rules say."""
+    reasons = []
+    if outside := too_early_or_late(row, event.time):
+        reasons.append(_("The event is too early or too late: its time lies %(outside)s.") % {"outside": outside})
+    if row.distinct and rules.text_of(rules.value_at(event.payload, row.distinct)) is None:
+        reasons.append(
+            _("The event has no value at %(path)s, by which events are told apart.") % {"path": row.distinct}
+        )
+    return tuple(reasons)
 
 
 def _penalty(row: Penalty, event: Event) -> PenaltyTrial:
     same_type = row.event_type == event.type
-    tried = _rules(row.rules.all(), event)
+    tried = _rules(row.rules.all(), event) if same_type else ()
     resets = tuple(requirement.slug for requirement in row.requirements.all())
     return PenaltyTrial(
         slug=row.slug,
@@ -83,19 +101,22 @@ def _penalty(row: Penalty, event: Event) -> PenaltyTrial:
         event_type=row.event_type,
         requirements=resets,
         same_type=same_type,
-        rules=tried if same_type else (),
+        rules=tried,
         strikes=same_type and bool(tried and resets) and all(rule.matched for rule in tried),
     )
 
 
 def _rules(rows: Iterable[Rule], event: Event) -> tuple[RuleTrial, ...]:
+    kinds = catalogue.kinds(event.type)
     return tuple(
         RuleTrial(
             path=row.data_path,
             operator=row.operator,
             expected=row.value,
             found=rules.value_at(event.payload, row.data_path),
-            matched=rules.Rule(row.data_path, row.operator, row.value).matches(event.payload),
+            matched=rules.Rule(row.data_path, row.operator, row.value, kinds.get(row.data_path, "text")).matches(
+                event.payload
+            ),
         )
         for row in rows
     )
@@ -117,17 +138,3 @@ def _lms_user_id(event: Event) -> int:
     """The learner of an event that passed the border."""
     user = catalogue.user_of(event.type, event.payload) or {}
     return int(user["id"])
-
-
-def _said(
-    event: Event, requirements: Mapping[Requirement, RequirementTrial], penalties: Mapping[Penalty, PenaltyTrial]
-) -> Said:
-    """What the event says about requirements: requirements first, then penalties."""
-    said: defaultdict[int, list[rules.Decision]] = defaultdict(list)
-    for row, requirement in requirements.items():
-        if requirement.met:
-            said[row.pk].append(rules.Decision(event.time, event.id, fulfilled=True))
-    for penalty_row, penalty in penalties.items():
-        for reset in penalty_row.requirements.all() if penalty.strikes else ():
-            said[reset.pk].append(rules.Decision(event.time, event.id, fulfilled=False))
-    return said

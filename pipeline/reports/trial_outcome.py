@@ -19,6 +19,7 @@ class Verdict(TextChoices):
     INACTIVE = "inactive", _("Nothing: the template is deactivated.")
     NO_REQUIREMENT = "no requirement", _("Nothing: the template has no requirement.")
     NO_MATCH = "no match", _("Nothing: the event meets no requirement and no penalty of this template.")
+    NO_VALUE = "no value", _("Nothing: the event has no value at the key path for each of which a badge is awarded.")
     AWARDED = "awarded", _("The badge would be awarded.")
     AWARDED_AGAIN = "awarded again", _("The badge would be awarded again.")
     RESTORED = "restored", _("The badge would be awarded again: its revocation has not begun at Credly.")
@@ -39,6 +40,10 @@ class Effect(TextChoices):
     RESET = "reset", _("would be taken back by the event")
     REPEATED = "repeated", _("this very event has decided it already")
     OUTDATED = "outdated", _("nothing: a newer event has decided it")
+    COUNTED = "counted", _("the event would count for it")
+    TAKEN_OFF = "taken off", _("what counted would be taken back by the event")
+    KNOWN = "known", _("nothing: this very event is counted already")
+    AS_BEFORE = "as before", _("nothing: as much would count as before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ class RuleTrial:
 
 @dataclass(frozen=True, slots=True)
 class RequirementTrial:
-    """A requirement before the event.  Of an event of another type no rule is looked at."""
+    """A requirement before the event.  Of an event of another type no rule is looked at.
+
+    `unfit` are reasons, beside the rules, why the event does not count.
+    """
 
     slug: str
     description: str
@@ -62,6 +70,7 @@ class RequirementTrial:
     group: str
     same_type: bool
     rules: tuple[RuleTrial, ...]
+    unfit: tuple[str, ...]
     met: bool
 
 
@@ -79,27 +88,64 @@ class PenaltyTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Of `needed` events, how many count before and after the event."""
+
+    before: int
+    after: int
+    needed: int
+
+    def __str__(self) -> str:
+        if self.before == self.after:
+            return self.reached
+        return gettext("%(before)s, then %(after)s") % {"before": self.before, "after": self.reached}
+
+    @property
+    def reached(self) -> str:
+        """How far it would be after the event: "3 of 5"."""
+        return gettext("%(after)s of %(needed)s") % {"after": self.after, "needed": self.needed}
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One requirement of the learner: what decides it today, what the event does, and what would decide it then."""
+    """One requirement of the learner: what decides it today, what the event does, and what would decide it then.
+
+    `count` is None for a requirement that takes one event.
+    """
 
     requirement: str
     before: rules.Decision | None
     effect: Effect
     after: rules.Decision | None
+    count: Count | None
+
+    @property
+    def words(self) -> str:
+        """What the event does."""
+        return f"{self.effect.label} ({self.count})" if self.count else str(self.effect.label)
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A group of which no requirement would be fulfilled; a requirement without a letter is one by itself."""
+    """A group of which no requirement would be fulfilled; a requirement without a letter is one by itself.
+
+    `counts` says how many events of each count then: "3 of 5", empty for one that takes one.
+    """
 
     group: str
     requirements: tuple[str, ...]
+    counts: tuple[str, ...]
 
     def __str__(self) -> str:
+        named = [
+            f"{slug} ({count})" if count else slug for slug, count in zip(self.requirements, self.counts, strict=True)
+        ]
         if not self.group:
-            return self.requirements[0]
-        names = gettext(" or ").join(self.requirements)
-        return gettext("one of group %(group)s (%(names)s)") % {"group": self.group, "names": names}
+            return named[0]
+        return gettext("one of group %(group)s (%(names)s)") % {
+            "group": self.group,
+            "names": gettext(" or ").join(named),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +170,16 @@ class Trial:
     """The outcome of `try_event`.
 
     `learner` is None when the event can't take part.  Of an inactive template `if_active` is what would happen if it were
-    active; of any other it is None.
+    active; of any other it is None.  `per` is the key path of which the template awards one badge for each value, "" if it
+    awards one; `value` what the event has there, None for nothing.
     """
 
     template: UUID
     name: str
     event_type: str
     time: datetime
+    per: str
+    value: str | None
     verdict: Verdict
     if_active: Verdict | None
     refusal: str

@@ -1,98 +1,181 @@
 """What an event's decisions would do to its learner's progress and badge, without doing it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline import rules
 from pipeline.ledgers.badges import REVOCATION_BEGUN
-from pipeline.models import Badge, Fulfillment, Learner, Requirement, RevokedBy, Standing, Template
-from pipeline.reports.trial_outcome import Effect, LearnerTrial, Missing, Step, Verdict
+from pipeline.models import Badge, Event, Fulfillment, Learner, Occurrence, Requirement, RevokedBy, Standing
+from pipeline.reports.cases import by_requirement
+from pipeline.reports.trial_outcome import Count, Effect, LearnerTrial, Missing, Step, Verdict
 
-Said = Mapping[int, Sequence[rules.Decision]]
-"""What an event says about requirements, by their primary key."""
+
+@dataclass(frozen=True)
+class Progress:
+    """What is known of a learner and a badge: by requirement id, what decides it, and what counts for it."""
+
+    decisions: Mapping[int, rules.Decision]
+    occurrences: Mapping[int, Collection[rules.Occurrence]]
+
+    @property
+    def fulfilled(self) -> list[int]:
+        """The ids of the requirements that are."""
+        return [requirement for requirement, decision in self.decisions.items() if decision.fulfilled]
 
 
 def follow(
-    template: Template, lms_user_id: int, requirements: Sequence[Requirement], said: Said
+    template: rules.Template,
+    lms_user_id: int,
+    requirements: Sequence[Requirement],
+    event: Event,
+    match: rules.Match | None,
 ) -> tuple[LearnerTrial, Verdict]:
     """The learner's progress before and after an event that can take part, and what becomes of their badge.
 
     Reads only.  What it says is what `ledgers.progress.record` and `ledgers.badges.follow` would do to an active template.
+
+    Args:
+        template: as the rules see it.
+        lms_user_id: the learner's.
+        requirements: the rows of the template's.
+        event: the one to try.
+        match: what it does to the template; None if nothing.
     """
+    value = template.value_in(event.payload)
     learner = Learner.objects.filter(lms_user_id=lms_user_id).first()
-    badge = Badge.objects.filter(learner=learner, template=template).order_by("cycle").last() if learner else None
-    before = _decisions(template, learner)
-    after = {row.pk: _newest(before.get(row.pk), said.get(row.pk, [])) for row in requirements}
-    missing = _missing(template, requirements, after)
+    badge = _badge(learner, template, value)
+    before = _stored(learner, template, value)
+    after = _after(template, before, event, match)
+    steps = _steps(template, requirements, before, after, event, match.fulfills | match.resets if match else ())
+    missing = _missing(template, requirements, steps, after)
     trial = LearnerTrial(
         lms_user_id=lms_user_id,
         record=learner.pk if learner else None,
         standing=badge.standing if badge else "",
-        steps=tuple(
-            Step(
-                requirement=row.slug,
-                before=before.get(row.pk),
-                effect=_effect(before.get(row.pk), said.get(row.pk, []), after[row.pk]),
-                after=after[row.pk],
-            )
-            for row in requirements
-        ),
-        complete_before=bool(requirements) and not _missing(template, requirements, before),
-        complete_after=bool(requirements) and not missing,
+        steps=steps,
+        complete_before=rules.complete(template, before.fulfilled),
+        complete_after=rules.complete(template, after.fulfilled),
         missing=missing,
     )
     if not requirements:
         return trial, Verdict.NO_REQUIREMENT
-    if not said:
+    if value is None:
+        return trial, Verdict.NO_VALUE
+    if match is None:
         return trial, Verdict.NO_MATCH
+    changed = [step for step in steps if step.after != step.before]
     if missing:
-        is_reset = any(step.effect is Effect.RESET for step in trial.steps)
+        is_reset = bool(match.resets) and any(step.after and not step.after.fulfilled for step in changed)
         return trial, _of_incomplete(badge, is_reset=is_reset)
-    is_news = any(step.after != step.before for step in trial.steps)
-    return trial, _of_complete(badge, template, is_news=is_news)
+    return trial, _of_complete(badge, template, is_news=bool(changed))
 
 
-def _decisions(template: Template, learner: Learner | None) -> dict[int, rules.Decision]:
-    rows = Fulfillment.objects.filter(progress__learner=learner, progress__template=template) if learner else ()
-    return {row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows}
+def _badge(learner: Learner | None, template: rules.Template, value: str | None) -> Badge | None:
+    mine = Badge.objects.filter(learner=learner, template=template.id, value=value)
+    return mine.order_by("cycle").last() if learner and value is not None else None
 
 
-def _newest(stored: rules.Decision | None, said: Sequence[rules.Decision]) -> rules.Decision | None:
-    newest = stored
-    for decision in said:
-        if newest is None or rules.supersedes(decision, newest):
-            newest = decision
-    return newest
+def _stored(learner: Learner | None, template: rules.Template, value: str | None) -> Progress:
+    if learner is None or value is None:
+        return Progress({}, {})
+    of_badge = {"progress__learner": learner, "progress__template": template.id, "progress__value": value}
+    rows = Fulfillment.objects.filter(**of_badge)
+    return Progress(
+        decisions={row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows},
+        occurrences=by_requirement(Occurrence.objects.filter(**of_badge)),
+    )
 
 
-def _effect(before: rules.Decision | None, said: Sequence[rules.Decision], after: rules.Decision | None) -> Effect:
-    if not said or after is None:
-        return Effect.NONE
-    if after == before:
-        return Effect.REPEATED if before in said else Effect.OUTDATED
-    return Effect.FULFILLED if after.fulfilled else Effect.RESET
+def _after(template: rules.Template, before: Progress, event: Event, match: rules.Match | None) -> Progress:
+    if match is None:
+        return before
+    counted = {requirement.id for requirement in template.counted}
+    decisions = dict(before.decisions)
+    for fulfilled, met in ((True, match.fulfills), (False, match.resets)):
+        for requirement in met - counted:
+            decision = rules.Decision(event.time, event.id, fulfilled)
+            old = decisions.get(requirement)
+            if old is None or rules.supersedes(decision, old):
+                decisions[requirement] = decision
+    noted: dict[int, Collection[rules.Occurrence]] = dict(before.occurrences)
+    for requirement, each in rules.occurrences_of(match, event.payload, event.time, event.id).items():
+        noted[requirement] = {row for row in noted.get(requirement, ()) if row.event != event.id} | {each}
+    decided = rules.decide(template, noted)
+    for requirement in counted:
+        new, old = decided.get(requirement), before.decisions.get(requirement)
+        is_news = set(noted.get(requirement, ())) != set(before.occurrences.get(requirement, ()))
+        if new and new.fulfilled:
+            decisions[requirement] = new
+        elif (old and old.fulfilled) or (requirement in match.resets and is_news):
+            decisions[requirement] = rules.Decision(event.time, event.id, fulfilled=False)
+    return Progress(decisions, noted)
+
+
+def _steps(
+    template: rules.Template,
+    requirements: Sequence[Requirement],
+    before: Progress,
+    after: Progress,
+    event: Event,
+    touched: Collection[int],
+) -> tuple[Step, ...]:
+    counts = _counts(template, before, after)
+    steps = []
+    for row in requirements:
+        old, new, count = before.decisions.get(row.pk), after.decisions.get(row.pk), counts.get(row.pk)
+        if row.pk not in touched and new == old:
+            effect = Effect.NONE
+        elif count is None:
+            effect = _effect(old, new, event)
+        else:
+            is_known = any(each.event == event.id for each in before.occurrences.get(row.pk, ()))
+            effect = _effect_on_count(old, new, count, is_known=is_known)
+        steps.append(Step(row.slug, old, effect, new, count if count and count.needed > 1 else None))
+    return tuple(steps)
+
+
+def _effect(old: rules.Decision | None, new: rules.Decision | None, event: Event) -> Effect:
+    if new is None or new == old:
+        return Effect.REPEATED if old and old.event == event.id else Effect.OUTDATED
+    return Effect.FULFILLED if new.fulfilled else Effect.RESET
+
+
+def _effect_on_count(old: rules.Decision | None, new: rules.Decision | None, count: Count, *, is_known: bool) -> Effect:
+    was, will_be = (each is not None and each.fulfilled for each in (old, new))
+    if was != will_be:
+        return Effect.FULFILLED if will_be else Effect.RESET
+    if count.after != count.before:
+        return Effect.COUNTED if count.after > count.before else Effect.TAKEN_OFF
+    return Effect.KNOWN if is_known else Effect.AS_BEFORE
+
+
+def _counts(template: rules.Template, before: Progress, after: Progress) -> dict[int, Count]:
+    old, new = (rules.tallies(template, progress.occurrences) for progress in (before, after))
+    return {each.id: Count(old[each.id].reached, new[each.id].reached, each.count) for each in template.counted}
 
 
 def _missing(
-    template: Template, requirements: Sequence[Requirement], decisions: Mapping[int, rules.Decision | None]
+    template: rules.Template, requirements: Sequence[Requirement], steps: Sequence[Step], after: Progress
 ) -> tuple[Missing, ...]:
     """The groups of which nothing is fulfilled."""
-    compiled = rules.Template(
-        id=template.pk,
-        requirements=tuple(
-            rules.Requirement(row.pk, template.pk, row.event_type, row.group or None, ()) for row in requirements
-        ),
-        penalties=(),
-        reaward=template.reaward,
-    )
-    fulfilled = {pk for pk, decision in decisions.items() if decision is not None and decision.fulfilled}
+    fulfilled = after.fulfilled
+    counts = {
+        step.requirement: str(Count(step.count.after, step.count.after, step.count.needed))
+        for step in steps
+        if step.count
+    }
     return tuple(
-        Missing(group=rows[0].group, requirements=tuple(row.slug for row in rows))
-        for ids in rules.groups(compiled)
+        Missing(
+            group=rows[0].group,
+            requirements=tuple(row.slug for row in rows),
+            counts=tuple(counts.get(row.slug, "") for row in rows),
+        )
+        for ids in rules.groups(template)
         if ids.isdisjoint(fulfilled) and (rows := [row for row in requirements if row.pk in ids])
     )
 
 
-def _of_complete(badge: Badge | None, template: Template, *, is_news: bool) -> Verdict:
+def _of_complete(badge: Badge | None, template: rules.Template, *, is_news: bool) -> Verdict:
     """What `ledgers.badges.follow` does for a complete template; `is_news` if the event changes a decision."""
     if badge is None:
         return Verdict.AWARDED

@@ -3,7 +3,7 @@
 Nothing here knows Django, learners or storage; design.md section 4 is the source of the meaning.
 """
 
-from .occurrences import Occurrence, decide, standing_values
+from .occurrences import Occurrence, Tally, decide, occurrences_of, tallies
 from .operators import (
     LONGEST_TEXT_OF_VALUE,
     OPERATORS,
@@ -34,6 +34,7 @@ __all__ = [
     "Requirement",
     "Rule",
     "Ruleset",
+    "Tally",
     "Template",
     "compiled",
     "complete",
@@ -43,11 +44,12 @@ __all__ = [
     "key_of",
     "keys_for",
     "lines",
+    "occurrences_of",
     "parse_boolean",
     "parse_number",
     "parse_time",
-    "standing_values",
     "supersedes",
+    "tallies",
     "text_of",
     "value_at",
 ]

@@ -4,12 +4,12 @@ What a learner has of them is a function of the set of events that matched, so n
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from .ruleset import Requirement, Template
+from .ruleset import Match, Requirement, Template
 from .standing import Decision
 
 
@@ -45,12 +45,8 @@ def decide(template: Template, occurrences: Mapping[int, Collection[Occurrence]]
     decisions: dict[int, Decision] = {}
     for requirement in template.counted:
         of_requirement = occurrences.get(requirement.id, ())
-        standing = _standing(of_requirement)
-        if requirement.after is not None:
-            first = decisions.get(requirement.after)
-            start = first.time if first and first.fulfilled else None
-            standing = [each for each in standing if start is not None and each.time > start]
-        decided = _completing(standing, requirement)
+        counting = _counting(requirement, of_requirement, decisions)
+        decided = next((each for each, values in _windows(counting, requirement) if values >= requirement.count), None)
         taken_back = max((each for each in of_requirement if not each.fulfills), key=_rank, default=None)
         deciding = decided or taken_back
         if deciding is not None:
@@ -58,9 +54,55 @@ def decide(template: Template, occurrences: Mapping[int, Collection[Occurrence]]
     return decisions
 
 
-def standing_values(occurrences: Collection[Occurrence]) -> int:
-    """Return how many different values count, before any question of time between them."""
-    return len({_value(each) for each in _standing(occurrences)})
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far a learner is with a requirement.
+
+    `matches` are the events that count now, oldest first: without those that were taken back, or that are not later than
+    what fulfilled the requirement that this one comes after. `reached` is how many different values count together: the
+    most that lie within the span.
+    """
+
+    matches: tuple[Occurrence, ...]
+    reached: int
+
+
+def tallies(template: Template, occurrences: Mapping[int, Collection[Occurrence]]) -> dict[int, Tally]:
+    """Return how far the learner is with each of the `counted` requirements of the template.
+
+    Args:
+        template: whose requirements.
+        occurrences: as for `decide`.
+    """
+    decisions = decide(template, occurrences)
+    counting = {each.id: _counting(each, occurrences.get(each.id, ()), decisions) for each in template.counted}
+    return {
+        each.id: Tally(
+            matches=tuple(counting[each.id]),
+            reached=max((values for _, values in _windows(counting[each.id], each)), default=0),
+        )
+        for each in template.counted
+    }
+
+
+def occurrences_of(match: Match, payload: Mapping[str, object], time: datetime, event: UUID) -> dict[int, Occurrence]:
+    """Return what an event is to the `counted` requirements that it counts for or resets, by requirement id."""
+    return {
+        requirement.id: Occurrence(time, event, requirement.value_in(payload), requirement.id not in match.resets)
+        for requirement in match.template.counted
+        if requirement.id in match.fulfills | match.resets
+    }
+
+
+def _counting(
+    requirement: Requirement, occurrences: Collection[Occurrence], decisions: Mapping[int, Decision]
+) -> list[Occurrence]:
+    """The matches that count now, oldest first; `decisions` has that on the requirement that this one comes after."""
+    standing = _standing(occurrences)
+    if requirement.after is None:
+        return standing
+    first = decisions.get(requirement.after)
+    return [each for each in standing if first is not None and first.fulfilled and each.time > first.time]
 
 
 def _standing(occurrences: Collection[Occurrence]) -> list[Occurrence]:
@@ -80,12 +122,12 @@ def _standing(occurrences: Collection[Occurrence]) -> list[Occurrence]:
     return sorted(matches, key=_rank)
 
 
-def _completing(standing: Iterable[Occurrence], requirement: Requirement) -> Occurrence | None:
-    """The first match at which enough different values lie within the span."""
+def _windows(matches: Iterable[Occurrence], requirement: Requirement) -> Iterator[tuple[Occurrence, int]]:
+    """Each match with the number of different values in the span that ends with it."""
     window: list[Occurrence] = []
     values: Counter[str | UUID] = Counter()
     start = 0
-    for each in standing:
+    for each in matches:
         window.append(each)
         values[_value(each)] += 1
         while requirement.within is not None and each.time - window[start].time > requirement.within:
@@ -93,9 +135,7 @@ def _completing(standing: Iterable[Occurrence], requirement: Requirement) -> Occ
             if not values[_value(window[start])]:
                 del values[_value(window[start])]
             start += 1
-        if len(values) >= requirement.count:
-            return each
-    return None
+        yield each, len(values)
 
 
 def _value(occurrence: Occurrence) -> str | UUID:

@@ -95,8 +95,8 @@ def keys_for(expected: str, kind: Kind = "text") -> frozenset[Key]:
     """
     if kind == "number" and _NUMBER.fullmatch(expected):
         number = parse_number(expected)
-        whole = {str(int(number))} if number == int(number) else set()
-        return frozenset({expected, str(float(number)), *whole})
+        same = [each for each in (int(number), float(number)) if each == number]
+        return frozenset({expected, *map(str, same), *([] if number else ["0", "0.0", "-0.0"])})
     boolean = parse_boolean(expected)
     return frozenset({expected} if boolean is None else {expected, boolean})
 

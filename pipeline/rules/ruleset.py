@@ -118,8 +118,11 @@ class Template:
         object.__setattr__(self, "counted", tuple(_counted(self.requirements)))
 
     def value_in(self, payload: Mapping[str, object]) -> str | None:
-        """Return the value of the badge that an event is about: empty without `per`, None if the event has none."""
-        return "" if self.per is None else text_of(value_at(payload, self.per))
+        """Return the value of the badge that an event is about: empty without `per`, None if the event has none.
+
+        An empty text is none: else it would be taken for the badge of a template without `per`.
+        """
+        return "" if self.per is None else text_of(value_at(payload, self.per)) or None
 
 
 def _counted(requirements: Iterable[Requirement]) -> Iterator[Requirement]:

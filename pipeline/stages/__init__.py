@@ -3,6 +3,8 @@
 `consume` is not imported here: the event bus loads it by the setting `EVENT_BUS_CONSUMER`.
 """
 
+from pipeline.ledgers.backfills import Turn
+from pipeline.stages.backfill import backfill
 from pipeline.stages.emit import emit
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.housekeeping import Due, due
@@ -16,6 +18,8 @@ from pipeline.stages.webhook import webhook
 
 __all__ = [
     "Due",
+    "Turn",
+    "backfill",
     "due",
     "emit",
     "evaluate",

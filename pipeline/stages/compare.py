@@ -119,14 +119,16 @@ def stranger(organization: Organization, issued: IssuedBadge) -> Found | None:
     resting = Badge.objects.filter(AT_REST, pk__in=[row.pk for row in rows]).count()
     if not rows or resting < len(rows) or Badge.objects.filter(credly_id=issued.id).exists():
         return None
-    newest = rows[-1]
-    if newest.standing == Standing.REVOKED:
+    newest = {row.value: row for row in rows}.values()
+    awarded = [row for row in newest if row.standing == Standing.AWARDED]
+    if not awarded:
         return Found(
-            DiscrepancyKind.EXTRA, newest, issued.id, f"{issued.state} at Credly, the learner's is revoked here"
+            DiscrepancyKind.EXTRA, rows[-1], issued.id, f"{issued.state} at Credly, the learner's is revoked here"
         )
-    if newest.credly_id is None:
-        return Found(DiscrepancyKind.DIFFERENT, newest, issued.id, f"{issued.state} at Credly, failed here")
-    return Found(DiscrepancyKind.EXTRA, newest, issued.id, f"{issued.state} at Credly beside the learner's own")
+    failed = next((row for row in awarded if row.credly_id is None), None)
+    if failed is not None:
+        return Found(DiscrepancyKind.DIFFERENT, failed, issued.id, f"{issued.state} at Credly, failed here")
+    return Found(DiscrepancyKind.EXTRA, awarded[-1], issued.id, f"{issued.state} at Credly beside the learner's own")
 
 
 def lms_user_id(issued: IssuedBadge) -> int | None:

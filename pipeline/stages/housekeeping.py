@@ -3,7 +3,8 @@
 import uuid
 from dataclasses import dataclass, field
 
-from pipeline.ledgers import claims, holdings, inbox, webhooks
+from pipeline.ledgers import backfills, claims, holdings, inbox, webhooks
+from pipeline.ledgers.backfills import Turn
 from pipeline.models import Signal
 from pipeline.stages import clock_change
 from pipeline.stages.recheck import lost_rechecks
@@ -21,6 +22,7 @@ class Due:
     signals: list[int]
     webhooks: list[int]
     rechecks: list[int] = field(default_factory=list)
+    backfills: list[Turn] = field(default_factory=list)
 
 
 def due() -> Due:
@@ -36,4 +38,5 @@ def due() -> Due:
         signals=claims.due(Signal.objects.all(), AT_ONCE),
         webhooks=webhooks.named_due(AT_ONCE),
         rechecks=lost_rechecks(AT_ONCE),
+        backfills=backfills.due(),
     )

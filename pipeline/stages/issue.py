@@ -28,7 +28,7 @@ from pipeline.credly.outcomes import (
     Unknown,
 )
 from pipeline.credly.records import IssuedBadge, IssueRequest
-from pipeline.ledgers import claims, holdings, steps
+from pipeline.ledgers import claims, holdings, siblings, steps
 from pipeline.ledgers.holdings import Claim, Done
 from pipeline.ledgers.steps import Step
 from pipeline.models import Badge, CredlyState, Learner
@@ -44,6 +44,10 @@ SHOWN_WITHIN = timedelta(seconds=30)
 
 LOOKS_AGAIN = "Credly holds nothing yet; looks once more."
 NOT_SHOWN = "; but it shows no such badge."
+
+ONE_AT_MOST = (
+    "Credly does not let a learner hold this badge twice: allow duplicates for the template at Credly, then retry."
+)
 
 FORBIDDEN = 403
 _CLAIM_ENDED = Unavailable("the claim ended")
@@ -102,7 +106,7 @@ def _must_wait(badge: Badge) -> bool:
         until = timezone.now() + EARLIER_CYCLE_WAIT
         holdings.hold_back(badge, until, "Waits until Credly has revoked the learner's earlier badge.")
         return True
-    if holdings.another_is_being_issued(badge):
+    if siblings.another_is_being_issued(badge):
         until = timezone.now() + EARLIER_CYCLE_WAIT
         holdings.hold_back(badge, until, "Waits until Credly has answered about another badge of the learner's.")
         return True
@@ -150,6 +154,8 @@ def _adopt_duplicate(client: CredlyClient, claim: Claim, message: str) -> Done:
         return _not_seen(client, claim, found)
     if found.value is not None:
         return _held(claim, found.value, "adopted")
+    if siblings.another_is_held(claim.badge):
+        return _answered(claim, holdings.failed(claim, f"{ONE_AT_MOST} Credly says: {message}"))
     if not claim.badge.error.endswith(NOT_SHOWN):
         reason = f"Credly says: {message}{NOT_SHOWN}"
         return _answered(claim, holdings.postponed(claim, CredlyState.ISSUING, reason, timezone.now() + SHOWN_WITHIN))
@@ -238,6 +244,8 @@ def _not_found(client: CredlyClient, claim: Claim) -> Done:
         return _answered(
             claim, holdings.postponed(claim, CredlyState.REVOKING, "Credly did not find the badge, and yet lists it.")
         )
+    if siblings.another_may_appear(claim.badge):
+        return _answered(claim, holdings.postponed(claim, CredlyState.REVOKING, search.MAY_BE_ANOTHER))
     return _answered(claim, holdings.replaced(claim, found.value.id))
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from pipeline.credly.client import LIVE_STATES, CredlyClient
 from pipeline.credly.outcomes import Confirmed, Failure, Outcome, Rejected, Unavailable
 from pipeline.credly.records import IssuedBadge
-from pipeline.ledgers import holdings, observations
+from pipeline.ledgers import holdings, observations, siblings
 from pipeline.ledgers.holdings import Done
 from pipeline.models import Badge, CredlyState
 from pipeline.stages import search
@@ -54,7 +54,8 @@ def observe(
 
     1. Read the badge at Credly; of a replaced one what took its place.  One that Credly does not find is looked for in the
        learner's list.  If it is not there either, that may be a stale view: nothing is revoked before it is certain.
-    2. While our own call about it is out, look again later: its answer says more than we could.
+    2. While our own call about it is out, look again later: its answer says more than we could.  So where that list may have
+       another badge of the learner's, for another value, that is being issued.
     3. Take over what changed.
 
     Args:
@@ -76,7 +77,7 @@ def observe(
     return _held(badge, outcome.value, source, actor)
 
 
-def _current(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
+def _current(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None] | Unsettled:
     """What is now this badge at Credly; None if nothing is."""
     if badge.credly_id is None:
         return Confirmed(None)
@@ -95,14 +96,17 @@ def _current(client: CredlyClient, badge: Badge) -> Outcome[IssuedBadge | None]:
     return Unavailable(f"Credly shows more than {MOST_REPLACEMENTS} replacements of the badge")
 
 
-def _listed(client: CredlyClient, badge: Badge, missing: UUID) -> Outcome[IssuedBadge | None]:
+def _listed(client: CredlyClient, badge: Badge, missing: UUID) -> Outcome[IssuedBadge | None] | Unsettled:
     """The live badge of this learner and template at Credly, which finds no badge of the id `missing`."""
     found = search.candidates(client, badge, states=observations.HELD)
     if not isinstance(found, Confirmed):
         return found
     if any(issued.id == missing for issued in found.value):
         return Unavailable("Credly did not find the badge, and yet lists it")
-    return Confirmed(next((issued for issued in found.value if issued.state in LIVE_STATES), None))
+    live = next((issued for issued in found.value if issued.state in LIVE_STATES), None)
+    if live is not None and siblings.another_may_appear(badge):
+        return Unsettled(search.MAY_BE_ANOTHER)
+    return Confirmed(live)
 
 
 def _gone(badge: Badge, how: str, source: str, actor: str) -> Seen | Unsettled:

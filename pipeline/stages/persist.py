@@ -10,7 +10,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from pipeline import rules
 from pipeline.bus import catalogue
 from pipeline.configuration import ruleset
-from pipeline.ledgers import badges, inbox, learners, progress
+from pipeline.ledgers import badges, inbox, learners, outbox, progress
 from pipeline.models import Event, EventStatus
 
 
@@ -97,8 +97,15 @@ def _one_of_each_learner(matched: Iterable[Matched]) -> Iterator[list[Matched]]:
     return (list(taken.values()) for taken in rounds)
 
 
+def _seen(matched: Matched) -> learners.Seen:
+    """What an event says of its learner.  Our own signals say what we knew: every event of the LMS is news to that."""
+    event = matched.event
+    time = learners.LONG_AGO if event.type in outbox.EVENT_TYPES else event.time
+    return learners.Seen(matched.user, time, event.id)
+
+
 def _take_part(matched: Sequence[Matched], configuration: ruleset.Compiled) -> list[int]:
-    known = learners.update([learners.Seen(each.user, each.event.time, each.event.id) for each in matched])
+    known = learners.update([_seen(each) for each in matched])
     occasions = [progress.Occasion(known[each.user["id"]], each.event, each.matches) for each in matched]
     return badges.follow(
         [

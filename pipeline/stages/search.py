@@ -8,6 +8,9 @@ from pipeline.credly.records import IssuedBadge
 from pipeline.ledgers import holdings
 from pipeline.models import Badge, Learner
 
+MAY_BE_ANOTHER = "Credly did not find the badge; what it lists may be another of the learner's that is being issued."
+"""Why nothing follows from a badge of the learner's that Credly lists in place of one that is not found."""
+
 
 def candidates(
     client: CredlyClient,

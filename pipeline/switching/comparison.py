@@ -35,13 +35,27 @@ def slug(row: peer.Requirement | peer.Penalty) -> str:
 
 
 def counterparts(source: peer.Peer, template: int, own: Sequence[Requirement]) -> dict[int, Requirement]:
-    """Which of ours the requirements of a template are: by the id that they get here, else by their content."""
+    """Which of ours the requirements of a template are: by the id that they get here, else by their content.
+
+    One that counts, minds the time or the order is like none there: the peer knows no such requirement.
+    """
+    simple = [(each, _required_here(each)) for each in own if not _is_richer(each, own)]
     found = {}
     for row in source.requirements_of(template):
-        mine = _alike(row, _required_there(source, row), [(each, _required_here(each)) for each in own])
+        mine = _alike(row, _required_there(source, row), simple)
         if mine is not None:
             found[row.pk] = mine
     return found
+
+
+def _is_richer(row: Requirement, own: Sequence[Requirement]) -> bool:
+    return (
+        row.count > 1
+        or row.counts_from is not None
+        or row.counts_until is not None
+        or row.after_id is not None
+        or any(each.after_id == row.pk for each in own)
+    )
 
 
 def compare(
@@ -61,6 +75,10 @@ def compare(
         yield Difference(TEMPLATE, row.pk, reason)
     if template.active and not row.is_active:
         yield Difference(TEMPLATE, row.pk, "It is not active at the peer, and active here.")
+    if template.per:
+        yield Difference(
+            TEMPLATE, row.pk, f"It is one badge at the peer, and one for each value of {template.per} here."
+        )
     yield from _requirements(source, row.pk, template, own)
     yield from _penalties(source, row.pk, template, own)
 

@@ -177,7 +177,7 @@ def _columns(**converted: Convert) -> dict[str, Column]:
     return {name: Column(name, convert) for name, convert in converted.items()}
 
 
-_RULE = _columns(data_path=short, operator=one_of(*Operator.values), value=short)
+_RULE = _columns(data_path=short, operator=one_of(Operator.EQUALS, Operator.NOT_EQUALS), value=short)
 
 TABLES = (
     Table(

@@ -50,7 +50,7 @@ def take_over(source: peer.Peer, owners: Mapping[int, Organization], report: Rep
             owner = owners[source.credly_templates[pk].organization]
             template = templates[pk] = _template(source, row, owner, report)
             own = list(template.requirements.prefetch_related("rules"))
-            alike = counterparts(source, pk, own)
+            alike = {} if template.per else counterparts(source, pk, own)
             differences = list(compare(source, row, template, owner, alike))
             for difference in differences:
                 report.say(Section.DIFFERS, *difference, name=row.name)

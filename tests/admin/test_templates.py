@@ -170,7 +170,8 @@ def test_many_are_activated_at_once_and_each_refusal_is_explained(operator: Clie
     assert set(Template.objects.filter(active=True)) == {good}
     assert messages_of(response) == [
         "1 template was refused.<ul><li>“Bad” stays deactivated. It has no requirement.</li></ul>",
-        "1 template was activated.",
+        f'1 template was activated.<ul><li>Good <a href="/admin/pipeline/template/{good.pk}/backfill/" class="text-link">'
+        "Run the kept events through it</a></li></ul>",
     ]
     assert LogEntry.objects.get().change_message == "Activated."
 

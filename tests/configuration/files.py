@@ -7,7 +7,8 @@ from uuid import UUID
 import yaml
 
 from pipeline.configuration.difference import Change
-from pipeline.configuration.document import Document, read_document
+from pipeline.configuration.document import read_document
+from pipeline.configuration.entries import Document, Known
 from pipeline.configuration.importing import import_configuration
 from pipeline.configuration.places import DocumentError
 
@@ -51,7 +52,7 @@ def example() -> dict[str, Any]:
 
 
 def read(text: str, *, known: tuple[UUID, ...] = ()) -> Document:
-    return read_document(text.encode(), "badges.yaml", known)
+    return read_document(text.encode(), "badges.yaml", Known(organizations=known))
 
 
 def problems(text: str) -> list[str]:

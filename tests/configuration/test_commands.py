@@ -78,12 +78,13 @@ def test_the_summary_counts_each_sort_of_change(capsys: pytest.CaptureFixture[st
 def test_each_error_of_a_file_is_a_line_on_standard_error(
     capsys: pytest.CaptureFixture[str], file: Path, option: list[str]
 ):
-    file.write_text(EXAMPLE.replace("operator: eq", "operator: lt", 1).replace("group: A ", "group: 1 "))
+    file.write_text(EXAMPLE.replace("operator: eq", "operator: like", 1).replace("group: A ", "group: 1 "))
     ran = Ran(capsys, "import_badges", str(file), *option)
     assert (ran.status, ran.out) == (1, "")
     assert ran.err.splitlines() == [
         f"{file}:14: templates[0].requirements[0].group: must be a text, not a number",
-        f"{file}:17: templates[0].requirements[0].rules[0].operator: 'lt' is not an operator; allowed: eq, ne",
+        f"{file}:17: templates[0].requirements[0].rules[0].operator: 'like' is not an operator; "
+        "allowed: eq, ne, gt, ge, lt, le, in, not_in, contains, starts_with, matches, exists",
     ]
     assert not Organization.objects.exists()
 

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.bus.catalogue import key_paths
+from pipeline.bus.catalogue import badge_event_types, key_paths
 from pipeline.configuration import places
-from pipeline.configuration.document import RuleEntry, read_document
+from pipeline.configuration.document import read_document
+from pipeline.configuration.entries import Known, RuleEntry
 from pipeline.configuration.places import DocumentError
 from tests.configuration.files import (
     CCX_EVENT,
@@ -18,8 +19,9 @@ from tests.configuration.files import (
     read,
 )
 
-EVENT_TYPES = f"{COURSE_EVENT}, {CCX_EVENT}"
-TEMPLATE_KEYS = "uuid, organization, name, active, reaward, description, image_url, state, requirements, penalties"
+EVENT_TYPES = ", ".join(badge_event_types())
+OPERATORS = "eq, ne, gt, ge, lt, le, in, not_in, contains, starts_with, matches, exists"
+TEMPLATE_KEYS = "uuid, organization, name, active, reaward, per, description, image_url, state, requirements, penalties"
 
 
 def changed(old: str, new: str, count: int = 1) -> str:
@@ -74,18 +76,24 @@ REFUSED = {
     ),
     "operator": (
         "operator: eq",
+        "operator: like",
+        f"17: templates[0].requirements[0].rules[0].operator: 'like' is not an operator; allowed: {OPERATORS}",
+    ),
+    "operator of another type": (
+        "operator: eq",
         "operator: lt",
-        "17: templates[0].requirements[0].rules[0].operator: 'lt' is not an operator; allowed: eq, ne",
+        "17: templates[0].requirements[0].rules[0].operator: “lt” is no operator for a value of the type boolean; "
+        "allowed: eq, ne, exists",
     ),
     "operator as the admin shows it": (
         "operator: eq",
         "operator: =",
-        "17: templates[0].requirements[0].rules[0].operator: '=' is not an operator; allowed: eq, ne",
+        f"17: templates[0].requirements[0].rules[0].operator: '=' is not an operator; allowed: {OPERATORS}",
     ),
     "boolean": (
         'value: "true"',
         "value: 1",
-        "17: templates[0].requirements[0].rules[0].value: '1' does not fit the type of the key path, "
+        "17: templates[0].requirements[0].rules[0].value: “1” does not fit the type of the key path, "
         "boolean; allowed: true True yes Yes +, false False no No -",
     ),
     "group": (
@@ -164,8 +172,8 @@ REFUSED = {
     ),
     "long value": (
         'value: "course-v1:OpenedX+DemoX+Demo_Course"',
-        f"value: {'x' * 256}",
-        "18: templates[0].requirements[0].rules[1].value: is too long: 256 characters; allowed: up to 255",
+        f"value: {'x' * 4001}",
+        "18: templates[0].requirements[0].rules[1].value: is too long: 4001 characters; allowed: up to 4000",
     ),
     "character": (
         "Intro Course",
@@ -223,7 +231,18 @@ def test_a_wrong_file_is_refused_with_line_path_and_what_is_allowed(old: str, ne
     assert f"badges.yaml:{problem}" in problems(changed(old, new))
 
 
-ALONE = ("event type", "key path", "operator", "boolean", "group", "uuid", "missing key", "long value", "id")
+ALONE = (
+    "event type",
+    "key path",
+    "operator",
+    "operator of another type",
+    "boolean",
+    "group",
+    "uuid",
+    "missing key",
+    "long value",
+    "id",
+)
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -304,8 +323,8 @@ def test_a_whole_number_is_wanted_where_the_event_has_one():
     text = EXAMPLE.replace(COURSE_EVENT, CCX_EVENT)
     text = text[: text.index("        group")] + f"        rules: [{{data_path: {path}, operator: eq, value: VALUE}}]"
     assert problems(text.replace("VALUE", "25")) == []
-    assert problems(text.replace("VALUE", "'025'")) == [
-        "badges.yaml:14: templates[0].requirements[0].rules[0].value: '025' does not fit the type of the "
+    assert problems(text.replace("VALUE", "25.5")) == [
+        "badges.yaml:14: templates[0].requirements[0].rules[0].value: “25.5” does not fit the type of the "
         "key path, integer; allowed: a whole number such as 25"
     ]
 
@@ -334,7 +353,7 @@ def test_what_is_no_configuration_is_refused_in_one_line(text: str, problem: str
 
 def test_bytes_that_are_not_utf_8_are_refused_with_their_line():
     with pytest.raises(DocumentError, match=r"^badges\.yaml:2: not UTF-8$"):
-        read_document(b"version: 1\nname: \xff", "badges.yaml", ())
+        read_document(b"version: 1\nname: \xff", "badges.yaml", Known())
 
 
 def test_a_byte_order_mark_is_no_error():
@@ -379,7 +398,7 @@ def test_a_key_is_in_no_error_and_in_no_representation():
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_read_or_refused(content: bytes):
     try:
-        read_document(content, "badges.yaml", ())
+        read_document(content, "badges.yaml", Known())
     except DocumentError as refused:
         lines = str(refused).split("\n")
     else:

@@ -2,7 +2,7 @@
 
 import string
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.bus.catalogue import key_paths
+from pipeline.configuration.conditions import operators
 from pipeline.configuration.exporting import export_configuration
 from pipeline.models import ConfigurationVersion, Organization, Penalty, Requirement, Template
 from tests.configuration.files import CCX_EVENT, COURSE_EVENT, EXAMPLE, ORGANIZATION, example, imported
@@ -94,32 +95,113 @@ def test_no_key_is_exported_where_none_is_stored():
     assert export_configuration() == f"version: 1\norganizations:\n  - uuid: {ORGANIZATION}\ntemplates: []\n"
 
 
+def test_what_is_not_asked_for_is_not_exported():
+    imported(EXAMPLE)
+    [template] = yaml.safe_load(export_configuration())["templates"]
+    assert "per" not in template
+    assert list(template["requirements"][0]) == ["id", "event_type", "group", "description", "rules"]
+
+
+def test_all_that_a_requirement_asks_for_is_exported_in_the_order_of_the_documentation():
+    imported(EXAMPLE)
+    row = Requirement.objects.get()
+    asked = Requirement.objects.create(
+        template=row.template,
+        slug="five",
+        event_type=COURSE_EVENT,
+        count=5,
+        distinct="course.course_key",
+        within=timedelta(days=90),
+        counts_from=datetime(2026, 3, 1, tzinfo=UTC),
+        counts_until=datetime(2026, 7, 1, tzinfo=UTC),
+        after=row,
+    )
+    for operator, value in (("in", "a\nb"), ("exists", "false"), ("exists", "no"), ("matches", "a.*")):
+        asked.rules.create(data_path="course.display_name", operator=operator, value=value)
+    text = export_configuration()
+    assert (
+        text[text.index("      - id: five") : text.index("    penalties")]
+        == f"""\
+      - id: five
+        event_type: {COURSE_EVENT}
+        count: 5
+        distinct: course.course_key
+        within: 90d
+        from: '2026-03-01T00:00:00+00:00'
+        until: '2026-07-01T00:00:00+00:00'
+        after: demo-course
+        rules:
+          - {{data_path: course.display_name, operator: in, value: [a, b]}}
+          - {{data_path: course.display_name, operator: exists, value: false}}
+          - {{data_path: course.display_name, operator: exists, value: 'no'}}
+          - {{data_path: course.display_name, operator: matches, value: a.*}}
+"""
+    )
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 NAME = TEXT.filter(lambda text: text.strip() != "")
 SLUG = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12)
 BOOLEAN_TEXT = st.sampled_from(["true", "True", "yes", "Yes", "+", "false", "False", "no", "No", "-"])
 TIMES = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
 COURSE_KEYS = st.builds("course-v1:{0}+{0}+{0}".format, st.text("abcXYZ019", min_size=1, max_size=8))
+LINE = TEXT.map(lambda text: text.replace("\n", " ")).filter(lambda text: text.strip() != "")
 VALUES = {
     "boolean": BOOLEAN_TEXT,
-    "integer": st.integers().map(str),
+    "integer": st.integers(-(10**300), 10**300).map(str),
     "time": TIMES,
     "course key": COURSE_KEYS,
 }
+
+
+def values(type_word: str, operator: str) -> st.SearchStrategy[str]:
+    match operator:
+        case "exists":
+            return BOOLEAN_TEXT
+        case "in" | "not_in":
+            return st.lists(VALUES.get(type_word, LINE), min_size=1, max_size=3).map("\n".join)
+        case "contains" | "starts_with":
+            return NAME
+        case "matches":
+            return st.sampled_from([r"course-v1:a\+.*", "(?i)[a-z]{2,5}", "x|y"])
+        case _:
+            return VALUES.get(type_word, TEXT)
 
 
 @st.composite
 def rules(draw: st.DrawFn, event_type: str, least: int) -> list[dict[str, str]]:
     paths = key_paths(event_type)
     chosen = draw(st.lists(st.sampled_from(sorted(paths)), min_size=least, max_size=3))
+    drawn = [(path, draw(st.sampled_from(operators(paths[path])))) for path in chosen]
     return [
-        {
-            "data_path": path,
-            "operator": draw(st.sampled_from(["eq", "ne"])),
-            "value": draw(VALUES.get(paths[path], TEXT)),
-        }
-        for path in chosen
+        {"data_path": path, "operator": operator, "value": draw(values(paths[path], operator))}
+        for path, operator in drawn
     ]
+
+
+SECONDS = st.integers(1, 36_525 * 86_400) | st.integers(1, 36_525).map(lambda days: days * 86_400)
+LIMITS = st.lists(
+    st.datetimes(datetime(1970, 1, 2), datetime(9998, 12, 30), timezones=st.just(UTC)),
+    min_size=2,
+    max_size=2,
+    unique=True,
+).map(sorted)
+
+
+@st.composite
+def amount(draw: st.DrawFn, event_type: str, chosen: list[dict[str, str]]) -> dict[str, Any]:
+    """How many events a requirement asks for, which, and when."""
+    fields: dict[str, Any] = {}
+    if draw(st.booleans()):
+        limits = zip(("counts_from", "counts_until"), draw(LIMITS), strict=True)
+        fields.update(draw(st.lists(st.sampled_from(list(limits)), unique=True)))
+    if draw(st.booleans()):
+        fields["count"] = draw(st.integers(2, 1000))
+        fields["within"] = draw(st.none() | SECONDS.map(lambda seconds: timedelta(seconds=seconds)))
+        ruled = {rule["data_path"] for rule in chosen}
+        free = [path for path in sorted(key_paths(event_type)) if path not in ruled]
+        fields["distinct"] = draw(st.sampled_from(["", *free]))
+    return fields
 
 
 @st.composite
@@ -131,6 +213,13 @@ def condition(draw: st.DrawFn, least_rules: int) -> dict[str, Any]:
         "description": draw(TEXT),
         "rules": draw(rules(event_type, least_rules)),
     }
+
+
+@st.composite
+def requirement(draw: st.DrawFn) -> dict[str, Any]:
+    fields = draw(condition(0))
+    group = draw(st.sampled_from(["", "A", "N", "Y", "Z"]))
+    return {**fields, "group": group, **draw(amount(fields["event_type"], fields["rules"]))}
 
 
 def several(conditions: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -152,7 +241,7 @@ def stored_configuration(draw: st.DrawFn) -> None:
 
 
 def _store_template(draw: st.DrawFn, organization: Organization, template_uuid: uuid.UUID) -> None:
-    requirements = draw(several(condition(0)))
+    requirements = draw(several(requirement()))
     template = Template.objects.create(
         uuid=template_uuid,
         organization=organization,
@@ -162,11 +251,12 @@ def _store_template(draw: st.DrawFn, organization: Organization, template_uuid: 
         state=draw(st.sampled_from(["draft", "active", "archived"])),
         active=bool(requirements) and draw(st.booleans()),
         reaward=draw(st.booleans()),
+        per=draw(st.sampled_from(["", "is_passing"])),
     )
-    rows = []
+    rows: list[Requirement] = []
     for fields in requirements:
-        group = draw(st.sampled_from(["", "A", "N", "Y", "Z"]))
-        rows.append(_store(Requirement, template, {**fields, "group": group}))
+        fields["distinct"] = fields.get("distinct", "").replace("is_passing", "")
+        rows.append(_store(Requirement, template, {**fields, "after": draw(st.sampled_from([None, *rows]))}))
     for fields in draw(several(condition(1))) if rows else []:
         penalty = _store(Penalty, template, fields)
         penalty.requirements.set(draw(st.lists(st.sampled_from(rows), min_size=1, unique_by=lambda row: row.pk)))

@@ -38,7 +38,6 @@ def test_whatever_an_event_carries_at_a_key_path_is_allowed_there(data: st.DataO
         ("usage key", "i4x://OpenedX/DemoX/problem/final"),
         ("time", "2026-05-01T12:00:00+00:00"),
         ("time", "2026-05-01T12:00:00.250000+02:00"),
-        ("time", "2026-05-01T12:00:00"),
         ("number", "25.0"),
         ("number", "-1e-07"),
         ("integer", "-25"),
@@ -52,6 +51,21 @@ def test_the_text_that_the_lms_writes_is_allowed(type_word: str, value: str):
 
 
 @pytest.mark.parametrize(
+    ("type_word", "value"),
+    [
+        ("integer", "25.0"),
+        ("integer", "2.5e1"),
+        ("number", "25"),
+        ("number", "2.5E+1"),
+        ("time", "2026-05-01T12:00:00Z"),
+        ("time", "2026-05-01 12:00+02:00"),
+    ],
+)
+def test_numbers_and_times_may_be_written_in_other_ways_than_the_lms_does(type_word: str, value: str):
+    assert allowed_instead(type_word, value) is None
+
+
+@pytest.mark.parametrize(
     ("type_word", "value", "example"),
     [
         ("course key", "Demo Course", "course-v1:OpenedX+DemoX+Demo_Course"),
@@ -61,14 +75,14 @@ def test_the_text_that_the_lms_writes_is_allowed(type_word: str, value: str):
         ("usage key", KEY, "block-v1:"),
         ("usage key", "final", "block-v1:"),
         ("time", "2026-05-01", "2026-05-01T12:00:00+00:00"),
-        ("time", "2026-05-01 12:00:00+00:00", "2026-05-01T12:00:00+00:00"),
-        ("time", "2026-05-01T12:00:00Z", "2026-05-01T12:00:00+00:00"),
+        ("time", "2026-05-01T12:00:00", "a time with its zone"),
         ("time", "soon", "2026-05-01T12:00:00+00:00"),
-        ("number", "25", "25.0"),
-        ("number", "nan", "25.0"),
-        ("number", "many", "25.0"),
-        ("integer", "25.0", "25"),
-        ("integer", "025", "25"),
+        ("number", "nan", "0.5"),
+        ("number", "many", "0.5"),
+        ("number", "1e400", "0.5"),
+        ("number", "1_000", "0.5"),
+        ("integer", "25.5", "25"),
+        ("integer", "", "25"),
         ("UUID", str(UUID(int=0xABC)).upper(), "0f1e2d3c-"),
         ("UUID", "badge", "0f1e2d3c-"),
         ("boolean", "maybe", "true"),

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from pipeline import rules
-from pipeline.configuration.document import Document, TemplateEntry, read_document
+from pipeline.configuration.document import read_document
+from pipeline.configuration.entries import Document, Known, TemplateEntry
 from pipeline.demo.scenario import BADGES_FILE
 from pipeline.demo.stories import PHASES, STORIES, Outcome, Step, Story
 from pipeline.lms.events import CCX_PASSING, LmsLearner, passing_event
@@ -19,7 +20,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def document() -> Document:
-    return read_document(BADGES_FILE.read_bytes(), str(BADGES_FILE), [])
+    return read_document(BADGES_FILE.read_bytes(), str(BADGES_FILE), Known())
 
 
 def test_the_badge_file_uses_every_feature_of_the_rules(document: Document) -> None:

@@ -70,7 +70,8 @@ class Story:
     def matching(self) -> set[UUID]:
         """The events that mean something to some template."""
         templates = self.school.templates.values()
-        return {event.id for event in self.events if oracle.matches(templates, event.type, event.payload)}
+        found = (event for learner in self.learners for event in self._for_oracle(learner))
+        return {event.id for event in found if oracle.matches(templates, event)}
 
     def _of(self, learner: LmsLearner, number: int) -> Iterable[LmsEvent]:
         for _ in range(number):

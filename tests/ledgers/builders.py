@@ -110,9 +110,9 @@ def template(owner: Organization | None = None, *, active: bool = True, **fields
 
 
 def requirement(
-    owner: Template, slug: str, *rules: tuple[str, str, str], type: str = PASSING, group: str = ""
+    owner: Template, slug: str, *rules: tuple[str, str, str], type: str = PASSING, group: str = "", **fields: Any
 ) -> Requirement:
-    row = Requirement.objects.create(template=owner, slug=slug, event_type=type, group=group)
+    row = Requirement.objects.create(template=owner, slug=slug, event_type=type, group=group, **fields)
     for path, operator, value in rules:
         RequirementRule.objects.create(requirement=row, data_path=path, operator=operator, value=value)
     return row

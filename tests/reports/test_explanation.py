@@ -318,6 +318,6 @@ def test_cases_take_the_same_number_of_queries_however_many_templates_there_are(
     rows = [one_more() for _ in range(50)]
     deliver(passes(dana, 1))
     who = Learner.objects.get()
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(9):
         told = [explain(case) for case in cases_of(who)]
     assert [each.verdict for each in told] == [Verdict.WAITING] * len(rows)

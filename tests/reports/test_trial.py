@@ -16,7 +16,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import stages
+from pipeline import rules, stages
 from pipeline.lms.events import LmsEvent, passing_event
 from pipeline.models import Badge, BadgeHistory, Fulfillment, RequirementRule, Template
 from pipeline.reports.trial import try_event
@@ -45,13 +45,11 @@ from tests.ledgers.builders import (
 from tests.stages.test_order import (
     LEARNERS,
     PROFILE,
-    USUAL,
     Example,
+    any_history,
+    any_plan,
     configure,
     fulfilling,
-    histories,
-    plans,
-    ups_and_downs,
 )
 
 pytestmark = pytest.mark.django_db
@@ -290,10 +288,15 @@ def test_trying_costs_as_many_queries_for_one_requirement_as_for_ten():
 EFFECTIVE = {Verdict.AWARDED, Verdict.AWARDED_AGAIN, Verdict.RESTORED, Verdict.REVOKED}
 
 
+def value_of(row: Template, event: LmsEvent) -> object:
+    """What the event has at the template's `per`: for which badge it is."""
+    return rules.value_at(event.payload, row.per) if row.per else ""
+
+
 def newest_badge(row: Template, event: LmsEvent) -> tuple[int, str]:
-    """Cycle and standing of the badge of the event's learner; (0, "") without one."""
-    badges = Badge.objects.filter(template=row, learner__lms_user_id=event.payload["user"]["id"]).order_by("cycle")
-    badge = badges.last()
+    """Cycle and standing of the badge of the event's learner, for its value; (0, "") without one."""
+    badges = Badge.objects.filter(template=row, learner__lms_user_id=event.payload["user"]["id"])
+    badge = badges.filter(value=value_of(row, event)).order_by("cycle").last()
     return (badge.cycle, badge.standing) if badge else (0, "")
 
 
@@ -311,7 +314,9 @@ def really(row: Template, event: LmsEvent, before: tuple[int, str]) -> Verdict |
 
 def decided(row: Template, event: LmsEvent) -> dict[str, tuple[UUID, bool]]:
     rows = Fulfillment.objects.filter(
-        progress__template=row, progress__learner__lms_user_id=event.payload["user"]["id"]
+        progress__template=row,
+        progress__learner__lms_user_id=event.payload["user"]["id"],
+        progress__value=value_of(row, event),
     ).select_related("requirement")
     return {each.requirement.slug: (each.event, each.fulfilled) for each in rows}
 
@@ -334,8 +339,8 @@ def meddle(draw: st.DrawFn) -> None:
         )
         state = draw(st.sampled_from(states))
         live = state in ("issuing", "pending")
-        others = Badge.objects.filter(learner=badge.learner, template=badge.template).exclude(pk=badge.pk)
-        if live and others.filter(credly_state__in=("issuing", "pending")).exists():
+        others = Badge.objects.filter(learner=badge.learner, template=badge.template, value=badge.value)
+        if live and others.exclude(pk=badge.pk).filter(credly_state__in=("issuing", "pending")).exists():
             continue
         was_held = state in ("pending", "revoked") or (state == "failed" and draw(st.booleans()))
         Badge.objects.filter(pk=badge.pk).update(credly_state=state, credly_id=uuid4() if was_held else None)
@@ -345,7 +350,7 @@ def meddle(draw: st.DrawFn) -> None:
 
 
 @settings(PROFILE)
-@given(data=st.data(), plan=st.just(USUAL) | plans(), history=ups_and_downs() | histories(), reaward=st.booleans())
+@given(data=st.data(), plan=any_plan, history=any_history, reaward=st.booleans())
 def test_the_verdict_on_every_event_is_what_the_pipeline_then_does(data, plan, history, reaward):
     with Example():
         row = Template.objects.get(pk=configure(organization(), plan, reaward=reaward).id)
@@ -361,7 +366,7 @@ def test_the_verdict_on_every_event_is_what_the_pipeline_then_does(data, plan, h
             deliver(event)
             assert really(row, event, before) == (trial.verdict if trial.verdict in EFFECTIVE else None)
             assert BadgeHistory.objects.count() - rows == (trial.verdict in EFFECTIVE)
-            assert (stored(event).status == "ignored") == (trial.verdict is Verdict.NO_MATCH)
+            assert (stored(event).status == "ignored") == (trial.verdict in (Verdict.NO_MATCH, Verdict.NO_VALUE))
             assert decided(row, event) == promised(trial)
 
 

@@ -3,17 +3,20 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import pipeline.rules
-from pipeline.rules import Match, Penalty, Requirement, Rule, Ruleset, Template
+from pipeline.rules import LONGEST_TEXT_OF_VALUE, Match, Penalty, Requirement, Rule, Ruleset, Template
 
 from . import oracle
-from .strategies import configurations, event_types, payloads
+from .strategies import configurations, day, event_types, payloads
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 PASSING = Rule("is_passing", "eq", "true")
@@ -131,14 +134,94 @@ def test_the_index_finds_a_boolean_by_every_accepted_spelling(spelling: str) -> 
     assert Ruleset([badge]).match("passing", DEMO_PASSED, NOON) == [Match(badge, frozenset({1}), frozenset())]
 
 
-@given(configuration=configurations(), event_type=event_types, payload=payloads)
+@given(configuration=configurations(), event_type=event_types, payload=payloads, time=st.integers(0, 3).map(day))
 def test_match_finds_what_brute_force_over_all_templates_finds(
-    configuration: list[Template], event_type: str, payload: dict[str, object]
+    configuration: list[Template], event_type: str, payload: dict[str, object], time: datetime
 ) -> None:
-    found = Ruleset(configuration).match(event_type, payload, NOON)
-    assert [(m.template.id, set(m.fulfills), set(m.resets)) for m in found] == oracle.matches(
-        configuration, event_type, payload
-    )
+    event = oracle.Event(UUID(int=1), time, event_type, payload)
+    found = Ruleset(configuration).match(event_type, payload, time)
+    assert [(m.template.id, set(m.fulfills), set(m.resets)) for m in found] == oracle.matches(configuration, event)
+    assert all(match.value == oracle.badge_value(match.template, event) for match in found)
+
+
+def test_the_index_finds_each_value_that_in_lists() -> None:
+    badge = template(requirement(Rule("course.course_key", "in", "demo\nmath")))
+    ruleset = Ruleset([badge])
+    for key, expected in (("demo", 1), ("math", 1), ("demo\nmath", 0), ("dem", 0), ("", 0)):
+        assert len(ruleset.match("passing", {"course": {"course_key": key}}, NOON)) == expected
+
+
+def test_an_event_meets_a_condition_once_however_often_a_list_names_its_value() -> None:
+    badge = template(requirement(Rule("is_passing", "in", "true\nyes\ntrue")), requirement(DEMO, id=2))
+    assert Ruleset([badge]).match("passing", DEMO_PASSED, NOON) == [Match(badge, frozenset({1, 2}), frozenset())]
+
+
+def spanning(start: datetime | None = None, end: datetime | None = None) -> Ruleset:
+    return Ruleset([template(Requirement(1, 1, "passing", None, (), counts_from=start, counts_until=end))])
+
+
+def test_events_count_from_the_first_moment_of_a_span_and_no_longer_at_its_end() -> None:
+    a_moment = timedelta(microseconds=1)
+    span = spanning(NOON, NOON + timedelta(days=1))
+    times = [NOON - a_moment, NOON, NOON + timedelta(days=1) - a_moment, NOON + timedelta(days=1)]
+    assert [len(span.match("passing", {}, time)) for time in times] == [0, 1, 1, 0]
+    assert [len(spanning(NOON).match("passing", {}, time)) for time in times] == [0, 1, 1, 1]
+    assert [len(spanning(end=NOON).match("passing", {}, time)) for time in times] == [1, 0, 0, 0]
+
+
+def test_a_span_is_of_moments_whatever_zone_they_are_written_in() -> None:
+    elsewhere = NOON.astimezone(timezone(timedelta(hours=9)))
+    assert spanning(NOON).match("passing", {}, elsewhere)
+    assert not spanning(end=NOON).match("passing", {}, elsewhere)
+
+
+def test_a_penalty_strikes_at_any_time() -> None:
+    passed = Requirement(1, 1, "passing", None, (PASSING,), counts_until=NOON)
+    badge = template(passed, penalties=(penalty(FAILING),))
+    [match] = Ruleset([badge]).match("passing", DEMO_FAILED, NOON + timedelta(days=9))
+    assert match.resets == {1}
+
+
+@pytest.mark.parametrize("nothing", [{}, {"course": None}, {"course": {}}, {"course": []}])
+def test_an_event_without_a_value_to_differ_in_does_not_count(nothing: dict[str, object]) -> None:
+    badge = template(Requirement(1, 1, "passing", None, (), count=2, distinct="course"))
+    assert Ruleset([badge]).match("passing", nothing, NOON) == []
+    assert len(Ruleset([badge]).match("passing", {"course": ""}, NOON)) == 1
+
+
+def test_a_penalty_without_that_value_still_strikes() -> None:
+    counting = Requirement(1, 1, "passing", None, (PASSING,), count=2, distinct="course.course_key")
+    badge = template(counting, penalties=(penalty(FAILING),))
+    [match] = Ruleset([badge]).match("passing", {"is_passing": False}, NOON)
+    assert match.resets == {1}
+    assert counting.value_in({"is_passing": False}) is None
+
+
+def per_course(*penalties: Penalty) -> Template:
+    return replace(template(requirement(PASSING), penalties=penalties), per="course.course_key")
+
+
+def test_a_badge_per_value_is_about_the_value_that_the_event_has() -> None:
+    ruleset = Ruleset([per_course(penalty(FAILING))])
+    assert [each.value for each in ruleset.match("passing", DEMO_PASSED, NOON)] == ["demo"]
+    assert [each.value for each in ruleset.match("passing", DEMO_FAILED, NOON)] == ["demo"]
+
+
+@pytest.mark.parametrize("key", [None, "", [], {}])
+def test_an_event_without_a_value_is_about_none_of_the_badges_per_value(key: object) -> None:
+    """An empty one would be the badge of a template that has but one."""
+    ruleset = Ruleset([per_course()])
+    assert ruleset.match("passing", {"is_passing": True, "course": {"course_key": key}}, NOON) == []
+    assert ruleset.match("passing", {"is_passing": True}, NOON) == []
+
+
+def test_values_are_told_apart_by_their_text_and_long_ones_by_a_hash_of_it() -> None:
+    badge = replace(template(requirement()), per="it")
+    values = [True, "true", 5, 5.0, "a" * 255, "a" * 256, "a" * 257]
+    found = [match.value for each in values for match in Ruleset([badge]).match("passing", {"it": each}, NOON)]
+    assert found[:5] == ["true", "true", "5", "5.0", "a" * 255]
+    assert len(set(found[4:])) == 3
+    assert all(len(value) <= LONGEST_TEXT_OF_VALUE for value in found)
 
 
 class CountingPayload(Mapping[str, object]):
@@ -160,11 +243,12 @@ class CountingPayload(Mapping[str, object]):
         return len(self._content)
 
 
-def lookups_at(size: int) -> int:
+def lookups_at(size: int, operator: str = "eq") -> int:
     """How often one match looks into the payload when there are `size` templates, each of its own course."""
     badges = []
     for each in range(1, size + 1):
-        course = Rule("course.course_key", "eq", f"course-{each}")
+        listed = f"course-{each}\ncourse-{each}-again" if operator == "in" else f"course-{each}"
+        course = Rule("course.course_key", operator, listed)
         passed = requirement(PASSING, course, id=each, template=each)
         failed = penalty(FAILING, course, template=each, resets=frozenset({each}))
         badges.append(template(passed, penalties=(failed,), id=each))
@@ -176,6 +260,7 @@ def lookups_at(size: int) -> int:
 
 def test_the_work_of_a_match_does_not_grow_with_the_number_of_templates() -> None:
     assert 0 < lookups_at(10) == lookups_at(10_000) < 10
+    assert 0 < lookups_at(10, "in") == lookups_at(10_000, "in") < 10
 
 
 def test_the_rules_work_without_django_and_celery() -> None:

@@ -138,13 +138,18 @@ def test_completeness_is_what_the_oracle_says(held: list[set[int]], data: st.Dat
             assert complete(badge, some) == oracle.is_complete(badge, some)
 
 
-def fold(ruleset: Ruleset, delivered: list[oracle.Event]) -> dict[int, Decision]:
+Key = tuple[int, str, int]
+"""A template, the value of its badge, and a requirement."""
+
+
+def fold(ruleset: Ruleset, delivered: list[oracle.Event]) -> dict[Key, Decision]:
     """What remains when events come one at a time and only the winner of each pair is kept."""
-    decisions: dict[int, Decision] = {}
+    decisions: dict[Key, Decision] = {}
     for event in delivered:
         for match in ruleset.match(event.type, event.payload, event.time):
             news = [(key, True) for key in match.fulfills] + [(key, False) for key in match.resets]
-            for key, fulfilled in news:
+            for requirement, fulfilled in news:
+                key = (match.template.id, match.value, requirement)
                 new = Decision(event.time, event.id, fulfilled)
                 if key not in decisions or supersedes(new, decisions[key]):
                     decisions[key] = new
@@ -156,16 +161,17 @@ def test_any_order_and_any_repetition_of_events_ends_as_the_oracle_says(
     configuration: list[Template], history: list[oracle.Event], data: st.DataObject
 ) -> None:
     decisions = fold(Ruleset(configuration), data.draw(deliveries(history)))
-    fulfilled = {key: each for key, each in decisions.items() if each.fulfilled}
     for badge in configuration:
-        expected = {
-            requirement.id: event.id
-            for requirement in badge.requirements
-            if (event := oracle.fulfilled_by(badge, requirement, history))
-        }
-        ids = {requirement.id for requirement in badge.requirements}
-        assert {key: each.event for key, each in fulfilled.items() if key in ids} == expected
-        earned = oracle.earned(badge, history)
-        assert complete(badge, fulfilled) == (earned is not None)
-        if earned is not None:
-            assert earned_at(badge, decisions) == earned
+        for value, events in oracle.badges(badge, history).items():
+            expected = {
+                requirement.id: event.id
+                for requirement in badge.requirements
+                if (event := oracle.fulfilled_by(badge, requirement, events))
+            }
+            own = {key[2]: each for key, each in decisions.items() if key[:2] == (badge.id, value)}
+            fulfilled = {key: each for key, each in own.items() if each.fulfilled}
+            assert {key: each.event for key, each in fulfilled.items()} == expected
+            earned = oracle.earned(badge, events)
+            assert complete(badge, fulfilled) == (earned is not None)
+            if earned is not None:
+                assert earned_at(badge, own) == earned

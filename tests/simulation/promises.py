@@ -1,8 +1,9 @@
 """What must hold: at every step, and in the end."""
 
+from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F
@@ -46,7 +47,7 @@ def _same(what: str, found: object, expected: object) -> None:
 
 def _check_events(scenario: Scenario, templates: list[rules.Template]) -> None:
     expected = {
-        event.id: "processed" if oracle.matches(templates, event.type, event.payload) else "ignored"
+        event.id: "processed" if oracle.matches(templates, event) else "ignored"
         for event in scenario.events
     }
     rows = dict(Event.objects.values_list("id", "status"))
@@ -67,47 +68,51 @@ def _user(event: oracle.Event) -> dict[str, object]:
 
 def _check_learners(templates: list[rules.Template], events: list[oracle.Event]) -> None:
     """Each learner is as their newest event that met a rule shows them."""
-    met = [event for event in events if oracle.matches(templates, event.type, event.payload)]
+    met = [event for event in events if oracle.matches(templates, event)]
     newest = {_user(event)["id"]: event.id for event in sorted(met, key=lambda event: (event.time, event.id))}
     _same("learners", dict(Learner.objects.values_list("lms_user_id", "as_of_event")), newest)
 
 
 def _check_progress(templates: list[rules.Template], events: list[oracle.Event]) -> None:
     expected = {
-        (learner, requirement.id): event.id
+        (learner, value, requirement.id): event.id
         for learner in LEARNERS
         for template in templates
+        for value, own in oracle.badges(template, _of(learner, events)).items()
         for requirement in template.requirements
-        if (event := oracle.fulfilled_by(template, requirement, _of(learner, events)))
+        if (event := oracle.fulfilled_by(template, requirement, own))
     }
     rows = Fulfillment.objects.filter(fulfilled=True)
-    found = rows.values_list("progress__learner__lms_user_id", "requirement_id", "event")
-    _same("progress", {(learner, requirement): event for learner, requirement, event in found}, expected)
+    found = rows.values_list("progress__learner__lms_user_id", "progress__value", "requirement_id", "event")
+    _same("progress", {(learner, value, key): event for learner, value, key, event in found}, expected)
 
 
 def _check_badges(templates: list[rules.Template], events: list[oracle.Event], credly: Credly) -> None:
     """Awarded is what the rules give; without `reaward` a revocation that was carried out is final."""
     badges = list(Badge.objects.annotate(lms_user_id=F("learner__lms_user_id")))
-    carried_out = {
-        (badge.lms_user_id, badge.template_id) for badge in badges if badge.credly_state == CredlyState.REVOKED
-    }
-    earned: dict[tuple[int, int], datetime] = {
-        (learner, template.id): at
+    carried_out = {_holder(badge) for badge in badges if badge.credly_state == CredlyState.REVOKED}
+    earned = {
+        (learner, template.id, value)
         for learner in LEARNERS
         for template in templates
-        if (at := oracle.earned(template, _of(learner, events))) is not None
-        and (template.reaward or (learner, template.id) not in carried_out)
+        for value in oracle.held(template, _of(learner, events))
+        if template.reaward or (learner, template.id, value) not in carried_out
     }
     awarded = [badge for badge in badges if badge.standing == Standing.AWARDED]
-    _same("awarded", {(badge.lms_user_id, badge.template_id) for badge in awarded}, set(earned))
+    _same("awarded", {_holder(badge) for badge in awarded}, earned)
     uuids = dict(Template.objects.values_list("pk", "uuid"))
-    ours = {(badge.lms_user_id, str(uuids[badge.template_id]), badge.credly_id) for badge in awarded}
-    _same("held at Credly", set(credly.live()), ours)
+    ours = [(badge.lms_user_id, str(uuids[badge.template_id]), badge.credly_id) for badge in awarded]
+    _same("held at Credly", Counter(credly.live()), Counter(ours))
+
+
+def _holder(badge: Any) -> tuple[int, int, str]:
+    """Learner, template and value."""
+    return badge.lms_user_id, badge.template_id, badge.value
 
 
 def _check_signals(told: list[Told]) -> None:
     """Each badge that Credly ever held was told `awarded`, then `revoked` if it is, by one event each and in order."""
-    order = ("badge__learner", "badge__template", "pk")
+    order = ("badge__learner", "badge__template", "badge__value", "pk")
     rows = list(Signal.objects.select_related("badge").order_by(*order))
     _same("signals not sent", [row.pk for row in rows if row.state != SignalState.SENT], [])
     expected = set()
@@ -120,7 +125,7 @@ def _check_signals(told: list[Told]) -> None:
     first: dict[UUID, int] = {}
     for position, each in enumerate(told):
         first.setdefault(each.id, position)
-    for _, group in groupby(rows, key=lambda row: (row.badge.learner_id, row.badge.template_id)):
+    for _, group in groupby(rows, key=lambda row: (row.badge.learner_id, row.badge.template_id, row.badge.value)):
         one_after_another = list(group)
         kinds = [_kind(row.event_type) for row in one_after_another]
         _same("kinds in turn", kinds, (["awarded", "revoked"] * len(kinds))[: len(kinds)])

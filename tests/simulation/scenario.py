@@ -56,7 +56,8 @@ class Scenario:
 def draw(chance: random.Random) -> Scenario:
     """The scenario of a seed."""
     usual, *others = school.plans()
-    chosen = chance.choice(([usual], [usual], [chance.choice(others)], chance.sample(school.plans(), 2)))
+    one, two = [chance.choice(others)], chance.sample(school.plans(), 2)
+    chosen = chance.choice(([usual], one, one, two))
     events = _events(chance, chosen)
     garbage = chance.random() < 0.1
     return Scenario(

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -15,13 +16,23 @@ from django.test.utils import override_settings
 
 from pipeline import rules
 from pipeline.configuration import ruleset
-from pipeline.models import Organization, Template
+from pipeline.models import Organization, Requirement, Template
 from tests.ledgers import builders
 from tests.ledgers.builders import FAILED, PASSED, course
 from tests.simulation.credly import KEY
+from tests.simulation.scheduler import START
 
 ORGANIZATION = UUID(int=0xACADE)
-GONE_WITH_A_SEED = ("signal", "badgehistory", "badge", "fulfillment", "progress", "event", "learner")
+GONE_WITH_A_SEED = (
+    "signal",
+    "badgehistory",
+    "badge",
+    "fulfillment",
+    "occurrence",
+    "progress",
+    "event",
+    "learner",
+)
 
 
 @dataclass(frozen=True)
@@ -32,19 +43,54 @@ class Plan:
     templates: tuple[UUID, ...]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A requirement: passing one of some courses.  `more` are its other columns; `after` in it is another's slug."""
+
+    courses: str
+    group: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        return self.courses.lower()
+
+
+@dataclass(frozen=True)
+class Earned:
+    """A template: failing a course resets the requirements that it could fulfill, or all of them."""
+
+    requirements: tuple[Asked, ...]
+    together: bool = False
+    reaward: bool = True
+    duplicates: bool = True
+    """Whether Credly allows them."""
+    per: str = ""
+    forgiven: str = ""
+    """Courses that take nothing back."""
+
+
 def _key(name: str) -> str:
     return f"course-v1:Simulated+{name}+2026"
 
 
-# Courses, and per template: (alternatives that are all needed, reset together?, award again?, duplicates at Credly?)
-_USUAL = ((("A",),), False, True, True)
-_PLANS: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    ("A", (_USUAL,)),
-    ("BCD", (((("B", "C"), ("D",)), False, True, True),)),
-    ("E", (((("E",),), False, False, True),)),
-    ("F", (((("F",),), False, True, False),)),
-    ("GH", (((("G",), ("H",)), True, True, True),)),
-    ("I", (((("I",),), False, True, True), ((("I",),), False, False, False))),
+COURSE = "course.course_key"
+_WHILE = {"counts_from": START - timedelta(seconds=19), "counts_until": START - timedelta(seconds=15)}
+
+_PLANS: tuple[tuple[str, tuple[Earned, ...]], ...] = (
+    ("A", (Earned((Asked("A"),)),)),
+    ("BCD", (Earned((Asked("B", "X"), Asked("C", "X"), Asked("D", "Y"))),)),
+    ("E", (Earned((Asked("E"),), reaward=False),)),
+    ("F", (Earned((Asked("F"),), duplicates=False),)),
+    ("GH", (Earned((Asked("G"), Asked("H")), together=True),)),
+    ("I", (Earned((Asked("I"),)), Earned((Asked("I"),), reaward=False, duplicates=False))),
+    ("JKL", (Earned((Asked("JKL", more={"count": 2, "distinct": COURSE}),)),)),
+    ("MN", (Earned((Asked("MN", more={"count": 2, "within": timedelta(seconds=2)}),), forgiven="M"),)),
+    ("OP", (Earned((Asked("O"), Asked("P", more={"after": "o"}))),)),
+    ("QR", (Earned((Asked("Q", more=_WHILE), Asked("QR", more={"count": 2, "distinct": COURSE}))),)),
+    ("ST", (Earned((Asked("ST"),), per=COURSE),)),
+    ("UVW", (Earned((Asked("UVW"),), per=COURSE), Earned((Asked("UV", more={"count": 2}),), per=COURSE, forgiven="V"))),
+    ("XY", (Earned((Asked("XY"),), per=COURSE, reaward=False),)),
 )
 
 
@@ -83,17 +129,24 @@ def _with_key() -> dict[str, Any]:
 
 def _open_school() -> None:
     owner = builders.organization(uuid=ORGANIZATION, api_key=None)
-    for number, (_, templates) in enumerate(_PLANS):
-        for uuid, (needed, together, reaward, duplicates) in zip(plans()[number].templates, templates, strict=True):
-            row = builders.template(owner, uuid=uuid, reaward=reaward, allows_duplicates=duplicates)
-            made = {
-                name: builders.requirement(row, name.lower(), PASSED, course(_key(name)), group=letter)
-                for letter, names in zip("XYZ", needed, strict=False)
-                for name in names
-            }
-            for name, requirement in made.items():
-                resets = list(made.values()) if together else [requirement]
-                builders.penalty(row, f"{name.lower()}-failed", resets, FAILED, course(_key(name)))
+    for plan, (names, templates) in zip(plans(), _PLANS, strict=True):
+        for uuid, earned in zip(plan.templates, templates, strict=True):
+            row = builders.template(
+                owner, uuid=uuid, reaward=earned.reaward, allows_duplicates=earned.duplicates, per=earned.per
+            )
+            _configure(row, names, earned)
+
+
+def _configure(row: Template, names: str, earned: Earned) -> None:
+    made: dict[str, Requirement] = {}
+    for asked in earned.requirements:
+        more = {**asked.more, "after": made[asked.more["after"]]} if "after" in asked.more else asked.more
+        seen = (COURSE, "in", "\n".join(map(_key, asked.courses)))
+        made[asked.slug] = builders.requirement(row, asked.slug, PASSED, seen, group=asked.group, **more)
+    for name in names:
+        struck = [made[asked.slug] for asked in earned.requirements if earned.together or name in asked.courses]
+        if name not in earned.forgiven and struck:
+            builders.penalty(row, f"{name.lower()}-failed", struck, FAILED, course(_key(name)))
 
 
 @cache
@@ -115,7 +168,7 @@ def compiled(plan: Plan) -> list[rules.Template]:
 def credly_seed() -> dict[str, Any]:
     """The school as Credly knows it."""
     duplicates = {
-        str(uuid): each[3]
+        str(uuid): each.duplicates
         for plan, (_, templates) in zip(plans(), _PLANS, strict=True)
         for uuid, each in zip(plan.templates, templates, strict=True)
     }

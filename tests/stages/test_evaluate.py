@@ -163,10 +163,10 @@ def test_an_event_that_makes_the_rules_raise_is_counted_against_it_alone(monkeyp
     ids = received(good, poison)
     match = type(ruleset.current().ruleset).match
 
-    def poisoned(self, event_type, payload):
+    def poisoned(self, event_type, payload, time):
         if payload == {"poison": True}:
             raise RecursionError("too deep")
-        return match(self, event_type, payload)
+        return match(self, event_type, payload, time)
 
     user = stored(poison).payload["user"]
     monkeypatch.setattr("pipeline.bus.catalogue.user_of", lambda name, payload: user)

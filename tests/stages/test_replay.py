@@ -8,20 +8,19 @@ from hypothesis import strategies as st
 
 from pipeline import rules, stages
 from pipeline.ledgers import inbox
-from pipeline.models import Badge, BadgeHistory, Event, Fulfillment, Learner, Signal
+from pipeline.models import Badge, BadgeHistory, Event, Fulfillment, Learner, Occurrence, Signal
 from tests.ledgers.builders import course_template, deliver, fails, lms_learner, passes, received, stored
 from tests.stages.test_order import (
     LEARNERS,
     PROFILE,
     USUAL,
     Example,
+    any_history,
+    any_plan,
     at_this_site,
     deliveries,
-    histories,
     issue_all,
-    plans,
     play,
-    ups_and_downs,
 )
 
 pytestmark = pytest.mark.django_db
@@ -29,14 +28,14 @@ pytestmark = pytest.mark.django_db
 
 def everything(site: Any) -> dict[str, Any]:
     """All that events may change, here and at Credly."""
-    tables = (Learner, Fulfillment, Badge, BadgeHistory, Signal)
+    tables = (Learner, Fulfillment, Occurrence, Badge, BadgeHistory, Signal)
     held: dict[str, Any] = {table.__name__: list(table.objects.order_by("pk").values()) for table in tables}
     ended = Event.objects.order_by("pk").values_list("pk", "status", "error")
     return held | {"events": list(ended), "calls": len(site.emulator.requests(organization=site.academy.organization))}
 
 
 @settings(PROFILE)
-@given(data=st.data(), plan=st.just(USUAL) | plans(), history=ups_and_downs() | histories(), reaward=st.booleans())
+@given(data=st.data(), plan=any_plan, history=any_history, reaward=st.booleans())
 def test_replaying_any_selection_in_any_order_any_number_of_times_changes_nothing(site, data, plan, history, reaward):
     with Example():
         at_this_site(site, plan, reaward=reaward)

@@ -6,11 +6,11 @@ import pytest
 
 from pipeline import stages
 from pipeline.ledgers import observations
-from pipeline.models import Badge, CredlyState, Fulfillment, Learner, Organization, Template
+from pipeline.models import Badge, CredlyState, Fulfillment, Learner, Organization, Requirement, Template
 from pipeline.switching.organizations import KeyThere
 from pipeline.switching.report import Section, Written
 from tests.ledgers import builders
-from tests.ledgers.builders import deliver, fails, passes
+from tests.ledgers.builders import at, deliver, fails, passes
 from tests.switching.conftest import OldSite, work_off
 from tests.switching.peers import imported, said
 
@@ -206,6 +206,37 @@ def test_what_was_fulfilled_of_a_requirement_that_is_not_here_is_left_out(site: 
     assert ("badges.badgerequirement", demo) in said(report, Section.DIFFERS)
     assert f"Its requirement, badges.badgerequirement {demo}, is not here." in said(report, Section.LEFT_OUT).values()
     assert Badge.objects.get().credly_state == "accepted"
+
+
+@pytest.mark.parametrize("asks_for", [{"count": 5}, {"counts_from": at(0)}, {"counts_until": at(0)}])
+def test_a_requirement_that_counts_or_minds_the_time_is_like_none_of_the_peer(
+    site: OldSite, switch, asks_for: dict[str, object]
+):
+    switch()
+    Requirement.objects.update(**asks_for)
+    site.dump.holder(site.template)
+    report = switch()
+    reason = said(report, Section.DIFFERS)["badges.badgerequirement", site.template[1]]
+    assert reason == "Its template has other requirements here, and none that is like it."
+    assert not Fulfillment.objects.exists()
+
+
+def test_the_order_of_requirements_is_none_of_the_peer(site: OldSite, switch):
+    switch()
+    [first] = Requirement.objects.all()
+    Requirement.objects.create(template=first.template, slug="second", event_type=first.event_type, after=first)
+    site.dump.holder(site.template)
+    assert ("badges.badgerequirement", site.template[1]) in said(switch(), Section.DIFFERS)
+    assert not Fulfillment.objects.exists()
+
+
+def test_one_badge_for_each_value_is_told_and_takes_over_no_progress(site: OldSite, switch):
+    switch()
+    Template.objects.update(per="course.course_key")
+    site.dump.holder(site.template)
+    lines = "\n".join(switch().lines())
+    assert "It is one badge at the peer, and one for each value of course.course_key here." in lines
+    assert not Fulfillment.objects.exists()
 
 
 def test_an_organization_keeps_its_name_and_key_and_gets_what_it_lacks(site: OldSite, switch):

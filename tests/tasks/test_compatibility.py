@@ -35,6 +35,7 @@ NUDGES = {
     "sync": lambda: nudges.sync([1]),
     "reconcile": lambda: nudges.reconcile([1]),
     "purge": lambda: nudges.purge(),
+    "backfill": lambda: nudges.backfill([(1, 2)]),
 }
 
 

@@ -10,7 +10,7 @@ from pipeline.management import person
 from pipeline.management.command import DatabaseCommand
 from pipeline.models import Learner
 from pipeline.reports import finding
-from pipeline.reports.clauses import matched_rules
+from pipeline.reports.comparisons import matched_rules
 from pipeline.reports.learner import EVENTS_SHOWN, learner_status
 
 
@@ -52,7 +52,7 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield f"Learner {status['username']}, LMS user id {status['lms_user_id']}"
     yield from (explanation["text"] for explanation in status["explanation"])
     for progress in status["progress"]:
-        yield f"\n{progress['name']}: {'complete' if progress['complete'] else 'not complete'}"
+        yield f"\n{_name(progress)}: {'complete' if progress['complete'] else 'not complete'}"
         yield from (f"  {_requirement(requirement)}" for requirement in progress["requirements"])
     for badge in status["badges"]:
         yield from _badge(badge)
@@ -60,11 +60,28 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {_event(event)}" for event in status["events"])
 
 
+def _name(of_badge: dict[str, Any]) -> str:
+    return f"{of_badge['name']} for {of_badge['for']}" if of_badge["for"] else str(of_badge["name"])
+
+
 def _requirement(requirement: dict[str, Any]) -> str:
     mark = "[x]" if requirement["fulfilled"] else "[ ]"
     group = f" (group {requirement['group']})" if requirement["group"] else ""
-    lines = f"{mark} {requirement['id']}{group}{_decision(requirement)}"
-    return lines if requirement["fulfilled"] else f"{lines}\n      needs {requirement['needs']}"
+    lines = [f"{mark} {requirement['id']}{group}{_decision(requirement)}"]
+    if not requirement["fulfilled"]:
+        lines.append(f"needs {requirement['needs']}")
+    if requirement["waits"]:
+        lines.append(requirement["waits"])
+    if requirement["count"] and requirement["count"]["needed"] > 1:
+        lines += _count(requirement["count"])
+    return "\n      ".join(lines)
+
+
+def _count(count: dict[str, Any]) -> Iterator[str]:
+    yield f"{count['reached']} of {count['needed']}"
+    for match in count["matches"]:
+        value = f" {match['value']}" if match["value"] is not None else ""
+        yield f"  counts:{value} by event {match['event']} of {match['time']}"
 
 
 def _decision(requirement: dict[str, Any]) -> str:
@@ -79,7 +96,7 @@ def _decision(requirement: dict[str, Any]) -> str:
 
 def _badge(badge: dict[str, Any]) -> Iterator[str]:
     credly = badge["credly"]
-    yield f"\nBadge {badge['name']} ({badge['uuid']}): {badge['standing']}, Credly: {credly['state']}"
+    yield f"\nBadge {_name(badge)} ({badge['uuid']}): {badge['standing']}, Credly: {credly['state']}"
     if credly["error"]:
         yield f"  {credly['error']}"
     for entry in badge["history"]:

@@ -4,14 +4,13 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from rich.console import Console
 from rich.progress import Progress
 
@@ -19,6 +18,7 @@ from pipeline import replaying
 from pipeline.bus import catalogue
 from pipeline.management import person, question
 from pipeline.management.command import DatabaseCommand
+from pipeline.management.moment import moment
 from pipeline.models import Event, EventStatus, Learner
 
 ENDED = (EventStatus.PROCESSED, EventStatus.IGNORED, EventStatus.FAILED)
@@ -46,10 +46,10 @@ class Command(DatabaseCommand):
         parser.add_argument(
             "--since",
             metavar="T",
-            type=_time,
+            type=moment,
             help="stored at this time or later, e.g. 2026-05-01 or 2026-05-01T12:00 (UTC)",
         )
-        parser.add_argument("--until", metavar="T", type=_time, help="stored before this time")
+        parser.add_argument("--until", metavar="T", type=moment, help="stored before this time")
         learner = parser.add_mutually_exclusive_group()
         learner.add_argument("--username", metavar="U", help="events about this learner")
         learner.add_argument(
@@ -177,15 +177,3 @@ def _event_type(text: str) -> str:
     if text not in catalogue.event_types():
         raise argparse.ArgumentTypeError(f"{text!r} is no event type with a learner; see docs/events.md")
     return text
-
-
-def _time(text: str) -> datetime:
-    """A date or time; without a zone it is UTC."""
-    try:
-        day = parse_date(text)
-        found = datetime(day.year, day.month, day.day) if day else parse_datetime(text)
-    except ValueError:
-        found = None
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2026-05-01 or 2026-05-01T12:00:00")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

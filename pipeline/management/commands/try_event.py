@@ -96,6 +96,8 @@ def _plain(value: UUID | datetime) -> str:
 def _lines(trial: Trial, unfit: Iterable[str]) -> Iterator[str]:
     yield trial.words
     yield f"\nBadge template {trial.name} ({trial.template})"
+    if trial.per:
+        yield f"One badge for each value of {trial.per}: {trial.value or 'the event has none'}"
     yield f"Event {trial.event_type} of {trial.time.isoformat()}"
     yield from (f"  could not come over the event bus: {misfit}" for misfit in unfit)
     for requirement in trial.requirements:
@@ -115,6 +117,8 @@ def _rules(condition: RequirementTrial | PenaltyTrial) -> Iterator[str]:
         yield f"  waits for another event type: {condition.event_type}"
     elif not condition.rules:
         yield "  has no rules"
+    if isinstance(condition, RequirementTrial):
+        yield from (f"  {reason}" for reason in condition.unfit)
     yield from (f"  {_rule(rule)}" for rule in condition.rules)
 
 
@@ -132,4 +136,4 @@ def _learner(learner: LearnerTrial) -> Iterator[str]:
         if step.before:
             state = "fulfilled" if step.before.fulfilled else "taken back"
             today = f"{state} by event {step.before.event} of {step.before.time.isoformat()}"
-        yield f"  {step.requirement}: {today}; {step.effect.label}"
+        yield f"  {step.requirement}: {today}; {step.words}"

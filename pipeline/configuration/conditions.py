@@ -1,0 +1,337 @@
+"""What is wrong with requirements, penalties and their rules as somebody wants them, in words, and at which field.
+
+The configuration file, the admin, the take-over from the peer and the check before a template is activated all ask here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from pipeline import rules
+from pipeline.bus import catalogue
+from pipeline.bus.descriptions import describe
+from pipeline.configuration.values import allowed_instead
+from pipeline.models import Operator, RequirementRule
+from pipeline.models.configuration import MOST_COUNTED
+
+BADGE_EVENTS = ("org.openedx.learning.badge.awarded.v1", "org.openedx.learning.badge.revoked.v1")
+"""The event types that are our own signals, read back from the bus."""
+
+TEMPLATE_PATH = "template.uuid"
+"""Where these have the template of the badge."""
+
+NAMING = ("eq", "in")
+"""The operators whose rules let only the values through that they name."""
+
+Field = Literal[
+    "operator",
+    "value",
+    "count",
+    "distinct",
+    "within",
+    "from",
+    "until",
+    "after",
+    "per",
+    "requirements",
+    "event_type",
+    "rules",
+]
+
+_EQUALITY = ("eq", "ne")
+_LISTS = ("in", "not_in")
+_ORDER = ("gt", "ge", "lt", "le")
+_TEXT = (*_EQUALITY, *_LISTS, "contains", "starts_with", "matches", "exists")
+_NUMBER = (*_EQUALITY, *_ORDER, *_LISTS, "exists")
+_OFFERED: Mapping[str, tuple[str, ...]] = {
+    "boolean": (*_EQUALITY, "exists"),
+    "integer": _NUMBER,
+    "number": _NUMBER,
+    "time": (*_EQUALITY, *_ORDER, "exists"),
+    "text": _TEXT,
+    "course key": _TEXT,
+    "usage key": _TEXT,
+    "UUID": (*_EQUALITY, *_LISTS, "exists"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, at which field, and what is allowed instead as far as that can be told."""
+
+    field: Field
+    message: str
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        if not self.allowed:
+            return self.message
+        return _("%(message)s Allowed: %(allowed)s.") % {"message": self.message, "allowed": self.allowed}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A requirement as somebody wants it; a penalty too, which leaves out what penalties have not.
+
+    `rules` are key path, operator and value of each. Empty are a `distinct` and an `after` that is not wanted; `after` is the
+    slug of another requirement of the template.
+    """
+
+    slug: str
+    event_type: str
+    rules: tuple[tuple[str, str, str], ...] = ()
+    count: int = 1
+    distinct: str = ""
+    within: timedelta | None = None
+    counts_from: datetime | None = None
+    counts_until: datetime | None = None
+    after: str = ""
+
+
+def operators(type_word: str) -> tuple[str, ...]:
+    """The operators offered for a key path of a type (its word in `catalogue.key_paths`), in order; of an unknown type, all."""
+    return _OFFERED.get(type_word, tuple(Operator.values))
+
+
+def rule_problem(type_word: str, operator: str, value: str) -> Problem | None:
+    """Why a rule can't be met at a key path of a type, or has no meaning there; None if it can.
+
+    Of an unknown type only what is wrong everywhere is found.
+    """
+    offered = operators(type_word)
+    if operator not in offered:
+        message = _("“%(operator)s” is no operator for a value of the type %(type)s.")
+        return Problem("operator", message % {"operator": operator, "type": type_word or "?"}, ", ".join(offered))
+    if operator in _LISTS:
+        return _list_problem(type_word, operator, rules.lines(value))
+    if operator in _EQUALITY:
+        return _misfit(type_word, type_word, value)
+    if operator in _ORDER:
+        return _misfit(type_word, "time" if type_word == "time" else "number", value) if type_word else None
+    if operator == Operator.EXISTS:
+        return None if rules.parse_boolean(value) is not None else Problem("value", _no_boolean(value), "true, false")
+    return _text_problem(operator, value)
+
+
+def requirement_problems(wanted: Wanted, per: str = "") -> list[Problem]:
+    """What is senseless about a requirement or a penalty by itself, its rules taken one by one apart.
+
+    Args:
+        wanted: the requirement or penalty.
+        per: the key path of which its template has a badge for each value; empty if it has one in all.
+    """
+    return [*_of_event_type(wanted), *_of_count(wanted, per), *_of_span(wanted)]
+
+
+def order_problems(wanted: Sequence[Wanted]) -> dict[str, Problem]:
+    """What is wrong with the order of a template's requirements, by slug: `after` names none, itself, or leads in a circle."""
+    preceding = {each.slug: each.after for each in wanted}
+    found = {}
+    for slug, after in preceding.items():
+        if after == slug:
+            found[slug] = Problem("after", _("A requirement can't come after itself."))
+        elif after and after not in preceding:
+            allowed = ", ".join(each for each in preceding if each != slug) or _("none")
+            message = _("“%(after)s” is no requirement of this template.") % {"after": after}
+            found[slug] = Problem("after", message, allowed)
+        elif circle := _circle_of(slug, preceding):
+            message = _("The requirements come after each other in a circle: %(circle)s.")
+            found[slug] = Problem("after", message % {"circle": _(" after ").join((*circle, slug))})
+    return found
+
+
+def per_problem(per: str, event_types: Iterable[str], *, allows_duplicates: bool | None) -> Problem | None:
+    """Why a template can't have one badge for each value at a key path; None if it can.
+
+    Args:
+        per: the key path; empty for one badge in all.
+        event_types: those of the template's requirements and penalties.
+        allows_duplicates: whether Credly lets a learner hold the badge more than once; None if no sync has told yet.
+    """
+    if not per:
+        return None
+    for event_type in dict.fromkeys(event_types):
+        if (offered := _paths(event_type)) is not None and per not in offered:
+            return Problem("per", _no_path(per, event_type), ", ".join(offered) or _("none"))
+    if allows_duplicates is False:
+        return Problem(
+            "per",
+            _("Credly lets a learner hold this badge only once. Allow duplicates for the template there, then sync."),
+        )
+    return None
+
+
+def badge_circle(uuid: UUID, wanted: Iterable[Wanted]) -> list[UUID]:
+    """The templates of a circle in which each needs a badge of the next and the last of the first, which is this one.
+
+    Empty if there is none. Penalties close no circle: what they take back is earned anew by an event alone.
+
+    Args:
+        uuid: the template.
+        wanted: its requirements, as somebody wants them; those of all others are taken as stored.
+    """
+    return circle(uuid, {**stored_needs(), uuid: needs(wanted)})
+
+
+def needs(wanted: Iterable[Wanted]) -> frozenset[UUID]:
+    """The templates whose badges requirements ask for."""
+    return frozenset(
+        template
+        for each in wanted
+        if each.event_type in BADGE_EVENTS
+        for path, operator, value in each.rules
+        if path == TEMPLATE_PATH and operator in NAMING
+        for template in _uuids(_named(operator, value))
+    )
+
+
+def stored_needs() -> dict[UUID, frozenset[UUID]]:
+    """The templates whose badges the stored requirements ask for, by the template that asks."""
+    rows = RequirementRule.objects.filter(
+        requirement__event_type__in=BADGE_EVENTS, data_path=TEMPLATE_PATH, operator__in=NAMING
+    ).values_list("requirement__template__uuid", "operator", "value")
+    found: dict[UUID, frozenset[UUID]] = {}
+    for asking, operator, value in rows:
+        found[asking] = found.get(asking, frozenset()) | frozenset(_uuids(_named(operator, value)))
+    return found
+
+
+def circle(start: UUID, needed: Mapping[UUID, Iterable[UUID]]) -> list[UUID]:
+    """A shortest way from a template back to itself, each needing a badge of the next; empty if there is none."""
+    ways = {start: [start]}
+    waiting = [start]
+    for template in waiting:
+        for each in sorted(needed.get(template, ())):
+            if each == start:
+                return ways[template]
+            if each not in ways:
+                ways[each] = [*ways[template], each]
+                waiting.append(each)
+    return []
+
+
+def _list_problem(type_word: str, operator: str, listed: list[str]) -> Problem | None:
+    if not listed:
+        message = _("“%(operator)s” needs at least one value, each on a line.")
+        return Problem("value", message % {"operator": operator})
+    if not all(each.strip() for each in listed):
+        return Problem("value", _("“%(operator)s” takes no value that is blank.") % {"operator": operator})
+    return next(filter(None, (_misfit(type_word, type_word, each) for each in listed)), None)
+
+
+def _misfit(type_word: str, fitting: str, value: str) -> Problem | None:
+    """The problem that a value has at a path of a type if it does not fit this or (for an order) another type."""
+    allowed = allowed_instead(fitting, value)
+    if allowed is None:
+        return None
+    message = _("“%(value)s” does not fit the type of the key path, %(type)s.")
+    return Problem("value", message % {"value": value, "type": type_word}, allowed)
+
+
+def _text_problem(operator: str, value: str) -> Problem | None:
+    if not value:
+        return Problem("value", _("“%(operator)s” needs a value.") % {"operator": operator})
+    if operator == Operator.MATCHES:
+        try:
+            rules.compiled(operator, value)
+        except ValueError as error:
+            return Problem("value", f"{error}.", _("a regular expression of RE2, which the whole value must match"))
+    return None
+
+
+def _no_boolean(value: str) -> str:
+    return _("“%(value)s” says neither that there must be a value nor that there must be none.") % {"value": value}
+
+
+def _of_event_type(wanted: Wanted) -> Iterator[Problem]:
+    """A badge of any template would be one of its own, too: it would need itself."""
+    if wanted.event_type not in BADGE_EVENTS:
+        return
+    named = [_named(operator, value) for path, operator, value in wanted.rules if _names_templates(path, operator)]
+    if not named:
+        message = _("“%(title)s” needs a rule that says whose badge: %(path)s with one of the operators %(operators)s.")
+        words = {"title": describe(wanted.event_type).title, "path": TEMPLATE_PATH, "operators": ", ".join(NAMING)}
+        yield Problem("rules", message % words)
+    for value in (value for values in named for value in values):
+        if allowed := allowed_instead("UUID", value):
+            message = _("“%(value)s” at %(path)s is no id of a template.")
+            yield Problem("rules", message % {"value": value, "path": TEMPLATE_PATH}, allowed)
+
+
+def _of_count(wanted: Wanted, per: str) -> Iterator[Problem]:
+    if not 1 <= wanted.count <= MOST_COUNTED:
+        message = _("%(count)s events can't be asked for.") % {"count": wanted.count}
+        yield Problem("count", message, _("1 to %(most)s") % {"most": MOST_COUNTED})
+    one = _("With a count of 1 this has no meaning: give the number of events that it takes.")
+    if wanted.count == 1 and wanted.within is not None:
+        yield Problem("within", one)
+    if not wanted.distinct:
+        return
+    if wanted.count == 1:
+        yield Problem("distinct", one)
+    if (offered := _paths(wanted.event_type)) is not None and wanted.distinct not in offered:
+        yield Problem("distinct", _no_path(wanted.distinct, wanted.event_type), ", ".join(offered) or _("none"))
+    elif wanted.distinct == per:
+        message = _("The template has a badge for each value of %(path)s, so these never differ within one badge.")
+        yield Problem("distinct", message % {"path": per})
+    elif (most := _most_different(wanted)) is not None and wanted.count > 1 and most < wanted.count:
+        message = _("Its rules let no more than %(most)s different values of %(path)s through.")
+        yield Problem("count", message % {"most": most, "path": wanted.distinct})
+
+
+def _of_span(wanted: Wanted) -> Iterator[Problem]:
+    if wanted.counts_from and wanted.counts_until and wanted.counts_from >= wanted.counts_until:
+        yield Problem("until", _("The end is not later than the beginning, so no event would ever count."))
+
+
+def _most_different(wanted: Wanted) -> int | None:
+    """How many different values the rules leave at the path in which events must differ; None if they do not bound it.
+
+    Of numbers and times each value can be written in several ways, which differ.
+    """
+    type_word = (_paths(wanted.event_type) or {}).get(wanted.distinct, "")
+    if type_word in ("integer", "number", "time"):
+        return None
+    listed = [
+        len(set(_named(operator, value)))
+        for path, operator, value in wanted.rules
+        if path == wanted.distinct and operator in NAMING
+    ]
+    return min(listed, default=None)
+
+
+def _paths(event_type: str) -> dict[str, str] | None:
+    """The key paths of an event type; None if there is no such type."""
+    return catalogue.key_paths(event_type) if event_type in catalogue.event_types() else None
+
+
+def _no_path(path: str, event_type: str) -> str:
+    return _("“%(path)s” is no key path of “%(title)s”.") % {"path": path, "title": describe(event_type).title}
+
+
+def _circle_of(slug: str, preceding: Mapping[str, str]) -> list[str]:
+    """The slugs of the circle on which this one is, from it on; empty if it is on none."""
+    way = [slug]
+    while (after := preceding.get(way[-1], "")) and after not in way:
+        way.append(after)
+    return way if after == slug else []
+
+
+def _names_templates(path: str, operator: str) -> bool:
+    return path == TEMPLATE_PATH and operator in NAMING
+
+
+def _named(operator: str, value: str) -> list[str]:
+    return rules.lines(value) if operator == Operator.IN else [value]
+
+
+def _uuids(texts: Iterable[str]) -> Iterator[UUID]:
+    for text in texts:
+        try:
+            yield UUID(text)
+        except ValueError:
+            continue

@@ -1,0 +1,452 @@
+"""Operators, counting, spans of time, order and badges per value in the admin: forms, lists and pages."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from pipeline.models import Learner, Operator, Requirement, Template
+from pipeline.models.configuration import MOST_COUNTED
+from tests.bus.examples import PASSING
+from tests.ledgers import builders
+from tests.ledgers.builders import (
+    DEMO,
+    FAILED,
+    MATH,
+    PASSED,
+    course_template,
+    deliver,
+    fails,
+    lms_learner,
+    passes,
+    penalty,
+    requirement,
+)
+
+COURSE = "course.course_key"
+AWARDED = "org.openedx.learning.badge.awarded.v1"
+
+Rule = tuple[str, str, str]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def template() -> Template:
+    """One that passing the demo course earns and failing it takes back; inactive."""
+    return course_template(active=False)
+
+
+def addition(kind: str, template: Template) -> str:
+    return f"{reverse(f'admin:pipeline_{kind}_add')}?template={template.pk}"
+
+
+def page_of(row: Any) -> str:
+    return reverse(f"admin:pipeline_{row._meta.model_name}_change", args=[row.pk])
+
+
+def form(*rules: Rule, **fields: Any) -> dict[str, Any]:
+    """What the page of a new requirement or penalty posts."""
+    data: dict[str, Any] = {"slug": "new", "event_type": PASSING} | fields
+    data |= {"rules-TOTAL_FORMS": len(rules), "rules-INITIAL_FORMS": 0}
+    for number, (path, operator, value) in enumerate(rules):
+        data |= {
+            f"rules-{number}-data_path": path,
+            f"rules-{number}-operator": operator,
+            f"rules-{number}-value": value,
+        }
+    return data
+
+
+def add(client: Client, template: Template, *rules: Rule, **fields: Any) -> Requirement:
+    response = client.post(addition("requirement", template), form(*rules, **fields))
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    return Requirement.objects.get(slug=fields.get("slug", "new"))
+
+
+def errors(client: Client, template: Template, *rules: Rule, **fields: Any) -> dict[str, str]:
+    """The errors of a requirement that is refused: by field, those of rules by `rule` and their field, or `rules`."""
+    response = client.post(addition("requirement", template), form(*rules, **fields))
+    assert response.status_code == 200
+    [inline] = response.context["inline_admin_formsets"]
+    found = {name: " ".join(texts) for name, texts in response.context["adminform"].form.errors.items()}
+    for row in inline.formset.errors:
+        found |= {f"rule {name}": " ".join(texts) for name, texts in row.items()}
+    if of_all := " ".join(inline.formset.non_form_errors()):
+        found["rules"] = of_all
+    return found
+
+
+def content(response: Any) -> str:
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+# What can be entered
+
+
+def test_a_requirement_keeps_everything_that_is_entered(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    row = add(
+        operator,
+        template,
+        PASSED,
+        count="5",
+        distinct=COURSE,
+        within="90d",
+        counts_from="2026-03-01",
+        counts_until="2026-06-30",
+        after=demo.pk,
+    )
+    assert (row.count, row.distinct, row.within, row.after) == (5, COURSE, timedelta(days=90), demo)
+    assert (row.counts_from, row.counts_until) == (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
+
+
+def test_the_page_shows_spans_and_dates_as_they_were_entered_and_saving_it_changes_nothing(
+    operator: Client, template: Template
+):
+    written = {"within": "36h", "counts_from": "2026-03-01T12:00:00+01:00", "counts_until": "2026-06-30"}
+    row = add(operator, template, count="2", **written)
+    before = Requirement.objects.values().get(pk=row.pk)
+    shown = operator.get(page_of(row)).context["adminform"].form
+    values = {name: shown[name].value() for name in written}
+    assert values == {"within": "36h", "counts_from": "2026-03-01T11:00:00+00:00", "counts_until": "2026-06-30"}
+    response = operator.post(page_of(row), form(count="2", **values))
+    assert (response.status_code, Requirement.objects.values().get(pk=row.pk)) == (302, before)
+
+
+def test_a_requirement_without_any_of_it_asks_for_one_event(operator: Client, template: Template):
+    row = add(operator, template)
+    assert (row.count, row.distinct, row.within, row.counts_from, row.after) == (1, "", None, None, None)
+
+
+def test_what_goes_beyond_one_event_is_folded_up_until_it_is_used(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    more = "More than one event, time, order"
+    assert re.search(rf"<details><summary>\s*<[^<]*{more}", content(operator.get(page_of(demo))))
+    Requirement.objects.update(count=2)
+    page = content(operator.get(page_of(demo)))
+    assert more in page
+    assert not re.search(rf"<details><summary>\s*<[^<]*{more}", page)
+
+
+def test_it_is_unfolded_where_something_in_it_is_wrong(operator: Client, template: Template):
+    page = content(operator.post(addition("requirement", template), form(within="soon")))
+    assert not re.search(r"<details><summary>\s*<[^<]*More than one event", page)
+
+
+@pytest.mark.parametrize("named", ["in", "not_in"])
+def test_lists_have_a_value_on_each_line(operator: Client, template: Template, named: str):
+    row = add(operator, template, (COURSE, named, f" {DEMO} \r\n\r\n{MATH}\r\n"))
+    assert row.rules.get().value == f"{DEMO}\n{MATH}"
+    assert f"{DEMO}\n{MATH}</textarea>" in content(operator.get(page_of(row)))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ("course.start", "lt", "2026-05-01T00:00:00Z"),
+        (COURSE, "matches", "course-v1:OpenedX[+].*"),
+        (COURSE, "contains", "+2026"),
+        (COURSE, "starts_with", "course-v1:"),
+        ("course.end", "exists", "false"),
+    ],
+)
+def test_each_operator_can_be_chosen(operator: Client, template: Template, rule: Rule):
+    stored = add(operator, template, rule).rules.get()
+    assert (stored.data_path, stored.operator, stored.value) == rule
+
+
+def test_the_script_is_told_which_operators_fit_which_type(operator: Client, template: Template):
+    page = content(operator.get(addition("requirement", template)))
+    [data] = re.findall(r'<script id="rules-editor" type="application/json">(.*?)</script>', page)
+    known = json.loads(data)
+    assert known["operators"]["boolean"] == ["eq", "ne", "exists"]
+    assert "gt" in known["operators"]["integer"]
+    assert "gt" not in known["operators"]["course key"]
+    assert known["labels"].keys() == set(Operator.values)
+
+
+# What is refused, in words at its field
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"count": "0"}, "count", "greater than or equal to 1"),
+        ({"count": str(MOST_COUNTED + 1)}, "count", "less than or equal to 1000"),
+        ({"count": "many"}, "count", "Enter a whole number."),
+        (
+            {"count": "5", "distinct": "course.color"},
+            "distinct",
+            "“course.color” is no key path of “Course passed or failed”.",
+        ),
+        ({"distinct": COURSE}, "distinct", "With a count of 1 this has no meaning"),
+        ({"within": "90d"}, "within", "With a count of 1 this has no meaning"),
+        ({"count": "2", "within": "soon"}, "within", "“soon” is no length of time."),
+        ({"counts_from": "1 March"}, "counts_from", "“1 March” is neither a date such as"),
+        ({"counts_from": "2026-03-01T12:00"}, "counts_from", "has no time zone"),
+        ({"counts_from": "2026-03-01", "counts_until": "2026-02-01"}, "counts_until", "not later than the beginning"),
+        ({"after": "999"}, "after", "Choose another requirement of this template."),
+    ],
+)
+def test_what_has_no_meaning_is_refused_at_its_field(
+    operator: Client, template: Template, fields: dict[str, str], field: str, words: str
+):
+    found = errors(operator, template, PASSED, **fields)
+    assert found.keys() == {field}
+    assert words in found[field]
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "words"),
+    [
+        (
+            ("is_passing", "gt", "true"),
+            "operator",
+            "“gt” is no operator for a value of the type boolean. Allowed: eq, ne",
+        ),
+        ((COURSE, "ge", "x"), "operator", "“ge” is no operator for a value of the type course key."),
+        (("course.start", "gt", "May"), "value", "“May” does not fit"),
+        ((COURSE, "in", f"{DEMO}\nmath"), "value", "“math” does not fit"),
+        ((COURSE, "matches", "(["), "value", "“([” is not a regular expression"),
+        ((COURSE, "exists", "perhaps"), "value", "“perhaps” says neither"),
+        ((COURSE, "eq", f"{DEMO}\n{MATH}"), "value", "Several, each on a line, are for “is one of”"),
+    ],
+)
+def test_a_rule_that_does_not_fit_its_path_is_refused_at_its_field(
+    operator: Client, template: Template, rule: Rule, field: str, words: str
+):
+    found = errors(operator, template, rule)
+    assert found.keys() == {f"rule {field}"}
+    assert words.replace("“([” is", "'([' is") in found[f"rule {field}"]
+
+
+def test_rules_that_let_too_few_values_through_are_refused(operator: Client, template: Template):
+    found = errors(operator, template, PASSED, (COURSE, "in", f"{DEMO}\n{MATH}"), count="3", distinct=COURSE)
+    assert found == {"rules": f"Its rules let no more than 2 different values of {COURSE} through."}
+
+
+def test_requirements_that_come_after_each_other_are_refused(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    second = add(operator, template, after=demo.pk)
+    response = operator.post(page_of(demo), form(slug="demo", after=second.pk))
+    [words] = response.context["adminform"].form.errors["after"]
+    assert words == "The requirements come after each other in a circle: demo after new after demo."
+
+
+def test_a_requirement_of_another_template_or_itself_is_not_offered(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    [other] = course_template().requirements.all()
+    offered = operator.get(page_of(demo)).context["adminform"].form.fields["after"].queryset
+    assert list(offered) == []
+    assert "after" in errors(operator, template, after=other.pk)
+
+
+def test_a_new_requirement_in_a_template_without_order_closes_no_circle(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    assert add(operator, template, after=demo.pk).after == demo
+
+
+def test_a_requirement_that_another_comes_after_stays(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    add(operator, template, after=demo.pk)
+    page = content(operator.post(reverse("admin:pipeline_requirement_delete", args=[demo.pk]), {"post": "yes"}))
+    assert "“new” comes after it. Remove that, or change it, first." in page
+    assert Requirement.objects.filter(pk=demo.pk).exists()
+
+
+def test_badges_that_need_each_other_are_refused(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    other = builders.template(name="Other")
+    requirement(other, "has", ("template.uuid", "eq", str(template.uuid)), type=AWARDED)
+    found = errors(operator, template, ("template.uuid", "eq", str(other.uuid)), event_type=AWARDED)
+    assert found["rules"].endswith("none is ever awarded: Intro Course → Other → Intro Course.")
+    assert demo.template.requirements.count() == 1
+
+
+def test_a_badge_of_any_template_is_no_requirement(operator: Client, template: Template):
+    assert "needs a rule that says whose badge" in errors(operator, template, event_type=AWARDED)["rules"]
+
+
+# One badge for each value
+
+
+def test_a_template_has_one_badge_for_each_value(operator: Client, template: Template):
+    response = operator.post(page_of(template), {"name": template.name, "per": COURSE})
+    assert response.status_code == 302
+    template.refresh_from_db()
+    assert template.per == COURSE
+
+
+@pytest.mark.parametrize(
+    ("per", "allows_duplicates", "words"),
+    [
+        ("course.color", True, "“course.color” is no key path of “Course passed or failed”."),
+        (COURSE, False, "Credly lets a learner hold this badge only once."),
+    ],
+)
+def test_what_can_not_be_one_badge_for_each_is_refused(
+    operator: Client, template: Template, per: str, allows_duplicates: bool, words: str
+):
+    Template.objects.update(synced_at=timezone.now(), allows_duplicates=allows_duplicates)
+    response = operator.post(page_of(template), {"per": per})
+    assert words in " ".join(response.context["adminform"].form.errors["per"])
+
+
+def test_a_badge_for_each_value_of_what_must_differ_is_refused(operator: Client, template: Template):
+    template.requirements.update(count=2, distinct=COURSE)
+    response = operator.post(page_of(template), {"name": template.name, "per": COURSE})
+    assert "“demo” asks for events that differ in course.course_key" in str(
+        response.context["adminform"].form.errors["per"]
+    )
+
+
+def test_an_event_type_without_the_value_is_refused_there(operator: Client, template: Template):
+    Template.objects.update(per="course.ccx_course_key")
+    found = errors(operator, template)
+    assert found.keys() == {"event_type"}
+    assert found["event_type"].startswith("The template awards one badge for each value of course.ccx_course_key.")
+
+
+def test_duplicates_at_credly_are_no_warning_where_they_are_needed(operator: Client, template: Template):
+    Template.objects.update(allows_duplicates=True)
+    warning = "At Credly this template allows duplicates"
+    assert warning in content(operator.get(page_of(template)))
+    Template.objects.update(per=COURSE)
+    assert warning not in content(operator.get(page_of(template)))
+
+
+def test_a_viewer_sees_all_of_it_and_changes_none(viewer: Client, template: Template):
+    template.requirements.update(count=5, distinct=COURSE, within=timedelta(days=90))
+    Template.objects.update(per="course.display_name")
+    [demo] = template.requirements.all()
+    page = content(viewer.get(page_of(demo)))
+    assert "Of different" in page
+    assert COURSE in page
+    assert "course.display_name" in content(viewer.get(page_of(template)))
+    assert viewer.post(page_of(demo), form(count="1")).status_code == 403
+
+
+# What is shown
+
+
+def test_the_page_of_a_template_says_how_many_and_when(operator: Client, template: Template):
+    template.requirements.update(count=5, distinct="course.display_name", within=timedelta(days=90))
+    page = content(operator.get(page_of(template)))
+    assert "5 events, each with a different course.display_name, within 90 days" in page
+
+
+def test_the_list_of_requirements_says_it_too_in_as_many_queries_for_one_as_for_ten(operator: Client):
+    url = reverse("admin:pipeline_requirement_changelist")
+    operator.get(url)
+    costs = []
+    for number in (1, 10):
+        for each in range(number):
+            row = builders.template()
+            first = requirement(row, f"first-{number}-{each}", PASSED)
+            requirement(row, f"second-{number}-{each}", PASSED, count=3, after=first)
+        with CaptureQueriesContext(connection) as queries:
+            page = content(operator.get(url))
+        costs.append(len(queries))
+    assert "3 events, after “first-1-0” is fulfilled" in page
+    assert costs[0] == costs[1]
+
+
+@pytest.fixture
+def learner() -> Learner:
+    """One on the way to five courses, and with a badge for one of two courses."""
+    counting = builders.template(name="Five courses")
+    five = requirement(counting, "five", PASSED, count=5, distinct=COURSE)
+    penalty(counting, "failed", [five], FAILED)
+    each = builders.template(name="Each course", per=COURSE)
+    penalty(each, "failed", [requirement(each, "passed", PASSED)], FAILED)
+    who = lms_learner()
+    deliver(passes(who, 1, DEMO), passes(who, 2, MATH), fails(who, 3, MATH))
+    return Learner.objects.get()
+
+
+def test_the_page_of_a_learner_counts_and_tells_values_apart(viewer: Client, learner: Learner):
+    page = content(viewer.get(page_of(learner)))
+    assert f"1 of 5: {DEMO}" in page
+    assert re.search(rf"Each course\s*<span[^>]*>for {re.escape(DEMO)}</span>", page.replace("&#x27;", "'"))
+    ids = re.findall(r'id="(badge-\d+)"', page)
+    assert ids == [f"badge-{number}" for number in (1, 2, 3)]
+    assert all(f'href="#{each}"' in page for each in ids)
+
+
+def test_the_lists_of_progress_and_badges_tell_values_apart(viewer: Client, learner: Learner):
+    for kind, number in (("progress", 3), ("badge", 2)):
+        page = content(viewer.get(reverse(f"admin:pipeline_{kind}_changelist")))
+        assert len(re.findall(r'<span class="badges-for[^>]*>for course-v1:', page)) == min(number, 2)
+        assert "Each course" in page
+
+
+def test_the_lists_cost_as_many_queries_for_one_value_as_for_many(viewer: Client, learner: Learner):
+    urls = [reverse(f"admin:pipeline_{kind}_changelist") for kind in ("progress", "badge")] + [page_of(learner)]
+
+    def costs() -> list[int]:
+        found = []
+        for url in urls:
+            with CaptureQueriesContext(connection) as queries:
+                viewer.get(url)
+            found.append(len(queries))
+        return found
+
+    costs()
+    before = costs()
+    who = builders.LmsLearner(learner.lms_user_id, learner.username, learner.email, learner.name)
+    deliver(*[passes(who, 10 + each, f"course-v1:OpenedX+C{each}+2026") for each in range(5)])
+    assert costs() == before
+
+
+def test_the_page_of_an_event_tells_for_what_it_counts(viewer: Client, learner: Learner):
+    event = builders.Event.objects.get(payload__course__course_key=DEMO)
+    page = content(viewer.get(page_of(event)))
+    assert "counts for “five” of" in page
+
+
+def test_try_it_shows_operators_counts_and_why_an_event_is_not_of_the_right_time(operator: Client, learner: Learner):
+    row = builders.template(name="Late")
+    requirement(
+        row,
+        "late",
+        PASSED,
+        (COURSE, "in", f"{DEMO}\n{MATH}"),
+        count=2,
+        counts_from=datetime(2099, 1, 1, tzinfo=UTC),
+    )
+    event = builders.Event.objects.get(payload__course__course_key=DEMO)
+    page = content(operator.get(f"{reverse('admin:pipeline_template_try_it', args=[row.pk])}?event={event.pk}"))
+    assert f"{DEMO}<br>{MATH}" in page
+    assert "is one of" in page
+    assert "its time lies before 1 Jan 2099." in page
+    five = Template.objects.get(name="Five courses")
+    page = content(operator.get(f"{reverse('admin:pipeline_template_try_it', args=[five.pk])}?event={event.pk}"))
+    assert "nothing: this very event is counted already (1 of 5)" in page
+
+
+def test_try_it_offers_an_example_of_a_time_that_counts(operator: Client):
+    row = builders.template()
+    requirement(row, "then", PASSED, counts_until=datetime(2020, 1, 1, tzinfo=UTC))
+    page = operator.get(reverse("admin:pipeline_template_try_it", args=[row.pk]))
+    assert page.context["form"].initial["time"] == "2019-12-31T00:00:00+00:00"
+
+
+def test_what_letting_the_rules_decide_lacks_is_told_for_the_badge_of_that_value(operator: Client, learner: Learner):
+    badges = builders.Badge.objects.filter(template__name="Each course")
+    badges.update(standing="revoked", revoked_by="operator", credly_state="none", due_at=None)
+    lost = badges.get(value=MATH)
+    response = operator.post(
+        reverse("admin:pipeline_badge_changelist"),
+        {"action": "let_rules_decide", "_selected_action": [lost.pk], "confirmed": "yes"},
+        follow=True,
+    )
+    assert "requirement &quot;passed&quot;" in content(response)

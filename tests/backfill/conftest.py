@@ -1,0 +1,5 @@
+"""What commands that send work need."""
+
+from tests.management.conftest import broker
+
+__all__ = ["broker"]

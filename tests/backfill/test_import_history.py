@@ -1,0 +1,194 @@
+"""What an operator sees of `import_history`, and what comes of it."""
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline import stages
+from pipeline.ledgers import inbox
+from pipeline.lms.events import CCX_PASSING, PASSING
+from pipeline.lms.history import COLUMNS
+from pipeline.management.commands import import_history
+from pipeline.models import Event, Learner
+from tests.backfill.turning import held, run_through
+from tests.ledgers.builders import DEMO, course_template, deliver, lms_learner, passes
+from tests.management.commands import run
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
+
+DANA = {
+    "username": "dana",
+    "email": "dana@learners.example",
+    "name": "Dana Moe",
+    "lms_user_id": "17",
+    "course_key": DEMO,
+    "is_passing": "true",
+    "time": "2024-05-01 12:00:00.123456",
+}
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(*lines, columns=COLUMNS, encoding="utf-8"):
+        file = tmp_path / "passed.csv"
+        with file.open("w", encoding=encoding, newline="") as stream:
+            writer = csv.DictWriter(stream, columns)
+            writer.writeheader()
+            writer.writerows(lines)
+        return str(file)
+
+    return write
+
+
+def evaluated() -> None:
+    stages.persist(stages.evaluate(list(Event.objects.filter(status="received").values_list("pk", flat=True))))
+
+
+def test_a_line_becomes_the_event_that_the_lms_would_have_sent(capsys, write, broker):
+    row = course_template()
+    ran = run(capsys, "import_history", write(DANA))
+    assert (ran.status, ran.out, ran.err) == (0, "1 line(s) imported: 1 new event(s), 0 known before.\n", "")
+    [event] = Event.objects.all()
+    assert (event.type, event.source, event.position) == (PASSING, "import_history", "line 2")
+    assert event.time == datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    assert event.payload["user"] == {
+        "id": 17,
+        "is_active": True,
+        "pii": {"username": "dana", "email": "dana@learners.example", "name": "Dana Moe"},
+    }
+    assert broker.llen("evaluate") == 1
+    evaluated()
+    assert held(row) == {(17, "")}
+
+
+def test_importing_twice_changes_nothing(capsys, write, broker):
+    file = write(DANA, DANA | {"is_passing": "0", "time": "2024-06-01T00:00:00+02:00"})
+    run(capsys, "import_history", file)
+    evaluated()
+    before = list(Event.objects.order_by("pk").values())
+    broker.flushdb()
+    ran = run(capsys, "import_history", write(DANA | {"name": "Dana M.", "time": "2024-05-01T14:00:00.123456+02:00"}))
+    assert ran.out == "1 line(s) imported: 0 new event(s), 1 known before.\n"
+    assert list(Event.objects.order_by("pk").values()) == before
+    assert broker.keys() == []
+
+
+def test_the_key_of_a_custom_course_makes_its_event(capsys, write):
+    key = "ccx-v1:OpenedX+DemoX+Demo_Course+ccx@1"
+    run(capsys, "import_history", write(DANA | {"course_key": key}))
+    [event] = Event.objects.all()
+    assert (event.type, event.payload["course"]["ccx_course_key"]) == (CCX_PASSING, key)
+
+
+def test_a_learner_keeps_the_newer_name(capsys, write):
+    course_template()
+    dana = lms_learner(id=17, username="dana.moe", email="new@learners.example")
+    deliver(passes(dana, 1))
+    run(capsys, "import_history", write(DANA))
+    evaluated()
+    assert Learner.objects.values_list("username", "email").get() == ("dana.moe", "new@learners.example")
+
+
+def test_imported_for_a_template_that_comes_later_it_is_there_for_a_backfill(capsys, write):
+    run(capsys, "import_history", write(DANA))
+    evaluated()
+    row = course_template()
+    run_through(row)
+    assert held(row) == {(17, "")}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "allowed"),
+    [
+        ("username", "", "a username of at most 255 characters"),
+        ("username", "d" * 256, "a username of at most 255 characters"),
+        ("username", "da\0na", "a username of at most 255 characters"),
+        ("email", "dana", "an e-mail address"),
+        ("email", "", "an e-mail address"),
+        ("lms_user_id", "0", "the user's id in the LMS, a whole number from 1"),
+        ("lms_user_id", "-1", "the user's id in the LMS, a whole number from 1"),
+        ("lms_user_id", "1.0", "the user's id in the LMS, a whole number from 1"),
+        ("lms_user_id", "٣", "the user's id in the LMS, a whole number from 1"),
+        ("lms_user_id", str(2**63), "the user's id in the LMS, a whole number from 1"),
+        ("course_key", "demo", "a course key such as course-v1:OpenedX+DemoX+Demo_Course"),
+        ("is_passing", "maybe", "true or false"),
+        ("is_passing", "", "true or false"),
+        ("time", "yesterday", "a time in the past such as 2024-05-01T12:00:00Z; without a zone it is UTC"),
+        ("time", "0001-01-01T00:00:00+05:00", "a time in the past such as"),
+        ("time", "2024-02-30", "a time in the past such as"),
+        ("time", "2999-01-01", "a time in the past such as"),
+    ],
+)
+def test_a_bad_line_is_told_with_what_is_allowed_and_nothing_is_imported(capsys, write, column, value, allowed):
+    file = write(DANA, DANA | {"lms_user_id": "18", column: value})
+    ran = run(capsys, "import_history", file)
+    assert (ran.status, ran.out) == (1, "")
+    told, summary = ran.err.splitlines()
+    assert told.startswith(f"{file}: line 3: {column}: {value!r} is not allowed; it must be {allowed}")
+    assert summary == "CommandError: 1 line(s) are wrong, so nothing was imported. --skip-bad imports the other 1."
+    assert not Event.objects.exists()
+
+
+def test_bad_lines_can_be_skipped(capsys, write):
+    ran = run(capsys, "import_history", "--skip-bad", write(DANA, DANA | {"time": "soon"}))
+    assert ran.status == 0
+    assert "line 3: time: 'soon' is not allowed" in ran.err
+    assert ran.out == "1 line(s) imported: 1 new event(s), 0 known before. 1 line(s) are wrong and were left out.\n"
+    assert Event.objects.count() == 1
+
+
+def test_of_many_bad_lines_the_first_are_told_one_by_one(capsys, write):
+    ran = run(capsys, "import_history", write(*[DANA | {"time": ""}] * 30))
+    assert len(ran.err.splitlines()) == import_history.TOLD + 2
+    assert "and 10 more" in ran.err
+
+
+def test_a_dry_run_only_checks(capsys, write):
+    ran = run(capsys, "import_history", "--dry-run", write(DANA))
+    assert (ran.status, ran.out) == (0, "1 line(s) can be imported. Nothing was.\n")
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "must name the columns: username,email,name,lms_user_id,course_key,is_passing,time"),
+        (b"username,email\n", "must name the columns"),
+        ((",".join(COLUMNS) + ",extra\n").encode(), "must name the columns"),
+        ((",".join(COLUMNS) + "\ndana\n").encode(), "line 2: the line: '1 values' is not allowed"),
+        ((",".join(COLUMNS) + "\n" + "x," * 7 + "x\n").encode(), "line 2: the line: 'more values' is not allowed"),
+        ((",".join(COLUMNS) + "\n").encode() + b"\xff\n", "is not written in UTF-8"),
+        ((",".join(COLUMNS) + '\n"dana\n').encode(), "this is no CSV"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(capsys, tmp_path, content, complaint):
+    file = tmp_path / "passed.csv"
+    file.write_bytes(content)
+    ran = run(capsys, "import_history", str(file))
+    assert (ran.status, ran.out) == (1, "")
+    assert complaint in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_file_that_is_not_there_is_told(capsys, tmp_path):
+    ran = run(capsys, "import_history", str(tmp_path / "none.csv"))
+    assert (ran.status, "No such file" in ran.err) == (1, True)
+
+
+def test_columns_may_stand_in_any_order_and_a_byte_order_mark_may_stand_before(capsys, write):
+    assert run(capsys, "import_history", write(DANA, columns=COLUMNS[::-1], encoding="utf-8-sig")).status == 0
+
+
+def test_events_that_wait_go_first_and_without_workers_it_says_so(capsys, write, monkeypatch):
+    monkeypatch.setattr(import_history, "AT_ONCE", 2)
+    monkeypatch.setattr(import_history, "PATIENCE", 0.0)
+    lines = [DANA | {"lms_user_id": str(number)} for number in range(1, 6)]
+    ran = run(capsys, "import_history", write(*lines))
+    assert ran.status == 1
+    assert "Nobody has worked on the inbox" in ran.err
+    assert Event.objects.count() == 2
+    inbox.finish(inbox.waiting(list(Event.objects.values_list("pk", flat=True))), inbox.EventStatus.IGNORED)
+    monkeypatch.setattr(import_history, "AT_ONCE", 500)
+    assert run(capsys, "import_history", write(*lines)).out == "5 line(s) imported: 3 new event(s), 2 known before.\n"
