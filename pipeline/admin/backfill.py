@@ -182,7 +182,8 @@ def _running(row: Backfill) -> str:
 
 
 def _stopped(row: Backfill) -> str:
-    return " ".join(filter(None, (_("Running kept events through this template was stopped."), row.note)))
+    stopped = _("Running kept events through this template was stopped. “Run kept events” goes on from there.")
+    return " ".join(filter(None, (stopped, row.note)))
 
 
 def _done(row: Backfill) -> str:

@@ -205,7 +205,9 @@ class TemplateAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
             text = ngettext("%(number)s template was refused.", "%(number)s templates were refused.", len(refused))
             messages.error(request, format_html("{}{}", text % {"number": len(refused)}, enumerated(refused)))
         text = ngettext("%(number)s template was activated.", "%(number)s templates were activated.", len(offers))
-        messages.success(request, format_html("{}{}", text % {"number": len(offers)}, enumerated(offers) if offers else ""))
+        messages.success(
+            request, format_html("{}{}", text % {"number": len(offers)}, enumerated(offers) if offers else "")
+        )
 
     @action(description=gettext_lazy("Deactivate"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Template]) -> None:

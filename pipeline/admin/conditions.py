@@ -149,8 +149,8 @@ class RequirementAdmin(ConditionAdmin):
         return rows.prefetch_related("template__requirements")
 
     def get_fieldsets(self, request: HttpRequest, obj: Requirement | None = None) -> Any:
-        """What every requirement has; then the rest, folded up as long as it is not used."""
-        used = obj is not None and extent(obj) != ""
+        """What every requirement has; then the rest, folded up as long as it is not used: what was refused lies open."""
+        used = request.method == "POST" or (obj is not None and extent(obj) != "")
         more = {"fields": BEYOND_ONE_EVENT, "classes": () if used else ("collapse",)}
         usual = ("template", "slug", "description", "event_type", "group")
         return ((None, {"fields": usual}), (_("More than one event, time, order"), more))

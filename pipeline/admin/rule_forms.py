@@ -213,9 +213,8 @@ class RequirementForm(ConditionForm):
     def _in_order(self, cleaned: dict[str, Any]) -> list[Wanted]:
         """All requirements of the template with what they come after, this one as entered."""
         others = list(Requirement.objects.filter(template=self.instance.template).exclude(pk=self.instance.pk))
-        slugs = {None: "", **{row.pk: row.slug for row in others}}
-        if self.instance.pk is not None:
-            slugs[self.instance.pk] = cleaned["slug"]
+        slugs: dict[int | None, str] = {self.instance.pk: cleaned["slug"], None: ""}
+        slugs |= {row.pk: row.slug for row in others}
         after = cleaned["after"].slug if cleaned["after"] else ""
         this = Wanted(cleaned["slug"], cleaned["event_type"], after=after)
         return [this, *(Wanted(row.slug, row.event_type, after=slugs[row.after_id]) for row in others)]

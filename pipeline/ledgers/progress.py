@@ -114,9 +114,14 @@ def _decided(moment: Moment, stored: Mapping[Key, Fulfillment], configuration: C
             key = (moment.progress.pk, requirement)
             decision = rules.Decision(time=event.time, event=event.id, fulfilled=fulfilled)
             old = changed.get(key) or stored.get(key)
-            if old is None or rules.supersedes(decision, _decision(old)):
+            if old is None or only_counted_too_few(old) or rules.supersedes(decision, _decision(old)):
                 changed[key] = _fulfillment(moment, requirement, decision, old, configuration)
     return changed
+
+
+def only_counted_too_few(row: Fulfillment) -> bool:
+    """Whether no penalty took this back: the requirement counted for a while, and what was there was too little."""
+    return not row.fulfilled and "penalty" not in row.matched
 
 
 def _counted(

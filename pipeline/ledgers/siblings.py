@@ -11,11 +11,13 @@ from pipeline.models import Badge, CredlyState, Standing
 
 
 def another_is_being_issued(badge: Badge) -> bool:
-    """Whether the badge must wait for a sibling.  Of several without an answer the first goes first."""
+    """Whether the badge must wait for a sibling.  Of several without an answer the first goes first, before all others."""
     if badge.value == "" or steps.step(badge) not in steps.ISSUING:
         return False
-    on_its_way = Q(claimed_until__gt=timezone.now()) | Q(pk__lt=badge.pk)
-    return _siblings(badge).filter(on_its_way, credly_state=CredlyState.ISSUING).exists()
+    on_their_way = _siblings(badge).filter(credly_state=CredlyState.ISSUING)
+    if badge.credly_state == CredlyState.ISSUING:
+        on_their_way = on_their_way.filter(Q(claimed_until__gt=timezone.now()) | Q(pk__lt=badge.pk))
+    return on_their_way.exists()
 
 
 def another_may_appear(badge: Badge) -> bool:

@@ -23,7 +23,7 @@ SIGNS = {
     "contains": gettext_lazy("contains"),
     "starts_with": gettext_lazy("starts with"),
     "matches": gettext_lazy("matches"),
-    "exists": gettext_lazy("exists:"),
+    "exists": gettext_lazy("exists"),
 }
 """How operators are written in short."""
 

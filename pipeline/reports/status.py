@@ -12,6 +12,8 @@ from pipeline.bus.waiting import unread
 from pipeline.configuration import gate, keys
 from pipeline.ledgers import gaps
 from pipeline.models import (
+    Backfill,
+    BackfillState,
     Badge,
     CredlyState,
     Discrepancy,
@@ -34,13 +36,14 @@ def pipeline_status() -> dict[str, Any]:
     """Counts by state at every stage; the contract's section 4 names the keys.
 
     `bus.unread` is what our consumer groups have not stored yet, None while the bus can't be asked; then `idle`, which
-    says that nothing waits at any stage, is false.  `bus.gaps` has the unsettled gaps, `messages` being None where the bus
-    can't tell how many were lost.  `keys_expiring` has the API keys that expire within 30 days, with
-    negative `days` those that have.  `credly.circuits` has the gate of each organization.
+    says that nothing waits at any stage and no backfill is running, is false.  `bus.gaps` has the unsettled gaps, `messages`
+    being None where the bus can't tell how many were lost.  `keys_expiring` has the API keys that expire within 30 days,
+    with negative `days` those that have.  `credly.circuits` has the gate of each organization.
     `discrepancies` are differences to Credly whose repair is not queued.
     """
     # Down the way of an event: what moves on while we read is then seen at a later stage, and never at none.
     before = _unread()
+    is_backfilling = Backfill.objects.filter(state=BackfillState.RUNNING).exists()
     events = _counts(Event, "status", EventStatus.values)
     badges = _counts(Badge, "standing", Standing.values)
     pending = Badge.objects.filter(due_at__isnull=False).count()
@@ -72,7 +75,8 @@ def pipeline_status() -> dict[str, Any]:
         "keys_expiring": [_expiring(key) for key in keys.expiring()],
         "discrepancies": Discrepancy.objects.filter(repair_queued_at=None).count(),
         "oldest_waiting": _oldest_waiting(),
-        "idle": waiting == 0 and not any((events["received"], credly["pending"], signals["pending"], webhooks)),
+        "idle": waiting == 0
+        and not any((is_backfilling, events["received"], credly["pending"], signals["pending"], webhooks)),
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline import rules
 from pipeline.ledgers.badges import REVOCATION_BEGUN
+from pipeline.ledgers.progress import only_counted_too_few
 from pipeline.models import Badge, Event, Fulfillment, Learner, Occurrence, Requirement, RevokedBy, Standing
 from pipeline.reports.cases import by_requirement
 from pipeline.reports.trial_outcome import Count, Effect, LearnerTrial, Missing, Step, Verdict
@@ -12,10 +13,14 @@ from pipeline.reports.trial_outcome import Count, Effect, LearnerTrial, Missing,
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known of a learner and a badge: by requirement id, what decides it, and what counts for it."""
+    """What is known of a learner and a badge: by requirement id, what decides it, and what counts for it.
+
+    `too_few` are the ids of the requirements that no penalty took back: they counted for a while, and there was too little.
+    """
 
     decisions: Mapping[int, rules.Decision]
     occurrences: Mapping[int, Collection[rules.Occurrence]]
+    too_few: Collection[int] = ()
 
     @property
     def fulfilled(self) -> list[int]:
@@ -83,6 +88,7 @@ def _stored(learner: Learner | None, template: rules.Template, value: str | None
     return Progress(
         decisions={row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows},
         occurrences=by_requirement(Occurrence.objects.filter(**of_badge)),
+        too_few=[row.requirement_id for row in rows if only_counted_too_few(row)],
     )
 
 
@@ -90,7 +96,7 @@ def _after(template: rules.Template, before: Progress, event: Event, match: rule
     if match is None:
         return before
     counted = {requirement.id for requirement in template.counted}
-    decisions = dict(before.decisions)
+    decisions = {key: decision for key, decision in before.decisions.items() if key not in before.too_few}
     for fulfilled, met in ((True, match.fulfills), (False, match.resets)):
         for requirement in met - counted:
             decision = rules.Decision(event.time, event.id, fulfilled)
@@ -108,7 +114,7 @@ def _after(template: rules.Template, before: Progress, event: Event, match: rule
             decisions[requirement] = new
         elif (old and old.fulfilled) or (requirement in match.resets and is_news):
             decisions[requirement] = rules.Decision(event.time, event.id, fulfilled=False)
-    return Progress(decisions, noted)
+    return Progress({**before.decisions, **decisions}, noted)
 
 
 def _steps(

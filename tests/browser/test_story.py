@@ -17,6 +17,7 @@ COURSES = {
     "physics": "course-v1:edX+Physics+2026",
 }
 BADGE = "Science pathway"
+OTHER_BADGE = "Lab safety"
 REASON = "Awarded by mistake."
 
 
@@ -24,7 +25,7 @@ REASON = "Awarded by mistake."
 def academy(system: System) -> Academy:
     """An organization that only Credly knows so far, with two templates; one of them Credly would issue twice."""
     made = Academy(system)
-    for name, allow_duplicates in ((BADGE, False), ("Lab safety", True)):
+    for name, allow_duplicates in ((BADGE, False), (OTHER_BADGE, True)):
         template = {"name": name, "organization": made.organization, "allow_duplicate_badges": allow_duplicates}
         system.credly("POST", "templates", template)
     return made
@@ -39,6 +40,7 @@ def test_from_an_empty_system_to_a_badge_that_is_explained_and_revoked(
         _add_a_requirement(page, slug, course, screens)
     _add_a_penalty(page, "cs50")
     _try_an_event(page, screens)
+    _add_a_richer_requirement(page, screens)
     _activate(page, screens)
 
     who = learner("Ada Byron")
@@ -94,9 +96,9 @@ def _sync_its_templates(page: Page, screens: Screens) -> None:
     screens.take("organization")
 
 
-def _open_the_template(page: Page) -> None:
+def _open_the_template(page: Page, name: str = BADGE) -> None:
     page.get_by_role("link", name="Templates").first.click()
-    page.get_by_role("link", name=BADGE).first.click()
+    page.get_by_role("link", name=name).first.click()
     expect(content(page)).to_contain_text("The whole rule")
 
 
@@ -105,16 +107,18 @@ def _row(page: Page, number: int) -> Locator:
     return page.get_by_role("row").filter(has=page.locator(f"#id_rules-{number}-data_path"))
 
 
-def _offered_paths(page: Page) -> list[str]:
-    return [option.strip() for option in _row(page, 0).get_by_label("key path").locator("option").all_inner_texts()]
+def _offered(page: Page, number: int, label: str) -> list[str]:
+    """What a select of a rule of the editor offers."""
+    options = _row(page, number).get_by_label(label).locator("visible=true").locator("option")
+    return [option.strip() for option in options.all_inner_texts()]
 
 
 def _fill_condition(page: Page, slug: str, passing: str, course: str) -> None:
     page.get_by_label("Id", exact=True).fill(slug)
     page.get_by_label("Event type").select_option("org.openedx.learning.ccx.course.passing.status.updated.v1")
-    assert any("ccx_course_key" in path for path in _offered_paths(page))
+    assert any("ccx_course_key" in path for path in _offered(page, 0, "key path"))
     page.get_by_label("Event type").select_option(PASSING)
-    assert not any("ccx_course_key" in path or "email" in path for path in _offered_paths(page))
+    assert not any("ccx_course_key" in path or "email" in path for path in _offered(page, 0, "key path"))
     _row(page, 0).get_by_label("key path").select_option("is_passing")
     _row(page, 0).get_by_label("value").locator("visible=true").select_option(passing)
     _row(page, 1).get_by_label("key path").select_option("course.course_key")
@@ -149,6 +153,42 @@ def _try_an_event(page: Page, screens: Screens) -> None:
     page.get_by_role("button", name="Try it").click()
     expect(content(page)).to_contain_text("deactivated")
     screens.take("try-it")
+
+
+def _add_a_richer_requirement(page: Page, screens: Screens) -> None:
+    """On the other template: the operators follow the key path, the value's field follows both; then it counts."""
+    _open_the_template(page, OTHER_BADGE)
+    page.get_by_role("link", name="Add requirement").click()
+    page.get_by_label("Id", exact=True).fill("series")
+    page.get_by_label("Event type").select_option(PASSING)
+    _row(page, 0).get_by_label("key path").select_option("is_passing")
+    assert _offered(page, 0, "operator") == ['"=" (equals)', '"!=" (not equals)', "is there"]
+    _row(page, 0).get_by_label("operator").select_option("exists")
+    assert _offered(page, 0, "value") == ["Choose", "yes, there is a value", "no, there is none"]
+    _row(page, 0).get_by_label("operator").select_option("eq")
+    _row(page, 0).get_by_label("value").locator("visible=true").select_option("true")
+    _row(page, 1).get_by_label("key path").select_option("course.course_key")
+    assert not any("greater" in operator for operator in _offered(page, 1, "operator"))
+    _row(page, 1).get_by_label("operator").select_option("in")
+    _row(page, 1).get_by_label("value").locator("visible=true").fill("\n".join(COURSES.values()))
+    page.get_by_text("More than one event, time, order").click()
+    page.get_by_label("How many").fill("2")
+    page.get_by_label("Of different").select_option("course.course_key")
+    page.get_by_label("Within").fill("soon")
+    page.get_by_label("From").fill("2026-03-01")
+    page.get_by_label("Until").fill("2026-06-30")
+    _save(page)
+    expect(content(page)).to_contain_text("“soon” is no length of time.")
+    page.get_by_label("Within").fill("90d")
+    _save(page)
+    expect(content(page)).to_contain_text("Awarded when the learner passes 2 different courses of")
+    expect(content(page)).to_contain_text("within 90 days, from 1 Mar 2026 until 30 Jun 2026.")
+    page.get_by_label("One badge per").select_option("course.course_key")
+    _save(page)
+    expect(content(page)).to_contain_text("“series” asks for events that differ in course.course_key")
+    page.get_by_role("link", name="Edit", exact=True).click()
+    expect(page.get_by_label("Within")).to_have_value("90d")
+    screens.take("richer-requirement")
 
 
 def _activate(page: Page, screens: Screens) -> None:

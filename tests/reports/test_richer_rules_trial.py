@@ -205,3 +205,20 @@ def test_an_example_is_of_a_time_that_counts():
     assert example_time(Requirement(counts_from=future)) == future
     assert example_time(Requirement(counts_from=past, counts_until=past + day)) == past
     assert example_time(Requirement(counts_until=past)) == past - day
+
+
+def test_a_trial_knows_that_what_counted_too_little_is_open_once_it_counts_no_more(template, dana):
+    """Two courses were enough, then three are asked for, and then one."""
+    row = requirement(template, "courses", PASSED, count=2, distinct=COURSE)
+    deliver(passes(dana, 5, DEMO), passes(dana, 6, MATH))
+    row.count = 3
+    row.save()
+    deliver(passes(dana, 7, DEMO))
+    row.count, row.distinct = 1, ""
+    row.save()
+    earlier = passes(dana, 1, DEMO)
+    trial = tried(template, earlier)
+    deliver(earlier)
+    decided = row.fulfillments.get()
+    step = trial.learner.steps[0]
+    assert (step.after.event, step.after.fulfilled) == (decided.event, decided.fulfilled) == (earlier.id, True)

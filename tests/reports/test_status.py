@@ -16,8 +16,19 @@ from pipeline.ledgers import gaps, holdings, outbox, webhooks
 from pipeline.models import Badge, ConsumerGroup, Event, Organization, Signal, Webhook
 from pipeline.reports import status
 from pipeline.reports.status import pipeline_status
+from tests.backfill.turning import begun, take_turns
 from tests.bus.examples import fields
-from tests.ledgers.builders import TOPIC, badge, claimed, held_badge, lms_learner, organization, passes, received
+from tests.ledgers.builders import (
+    TOPIC,
+    badge,
+    claimed,
+    course_template,
+    held_badge,
+    lms_learner,
+    organization,
+    passes,
+    received,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -100,6 +111,13 @@ def test_with_anything_waiting_at_any_stage_it_is_not_idle(bus, waiting):
     assert not pipeline_status()["idle"]
     assert pipeline_status()["oldest_waiting"] is not None
     settle()
+    assert pipeline_status()["idle"]
+
+
+def test_while_a_backfill_runs_it_is_not_idle(bus):
+    running = begun(course_template())
+    assert not pipeline_status()["idle"]
+    take_turns(running)
     assert pipeline_status()["idle"]
 
 

@@ -19,9 +19,7 @@ TIMES = ("2030-01-01", "2030-01-01T00:00:00", "2030-01-01T02:00:00+02:00", "2029
 PATTERNS = ("", ".*", "course.*", "[0-9.]+", "(T|t)(RUE|rue)", "([a-z-]*)*X")
 
 containers = st.one_of(st.just([]), st.just({}))
-leaves = st.one_of(
-    st.none(), st.booleans(), st.sampled_from((0, 1, 5, 5.0, 0.1)), st.sampled_from(TEXTS), containers
-)
+leaves = st.one_of(st.none(), st.booleans(), st.sampled_from((0, 1, 5, 5.0, 0.1)), st.sampled_from(TEXTS), containers)
 # A text at a path of numbers is never one that reads as a number: the schema of an event forbids it.
 numbers = st.one_of(st.none(), st.booleans(), st.sampled_from((0, 1, 5, 5.0, 0.1, 10, -1)), st.just("A"), containers)
 times = st.one_of(st.none(), st.booleans(), st.sampled_from(TIMES), st.sampled_from(("soon", "", 5)), containers)

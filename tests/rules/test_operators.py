@@ -120,7 +120,17 @@ def test_numbers_are_equal_exactly_when_neither_is_greater(actual: float, expect
 
 
 @pytest.mark.parametrize(
-    ("actual", "text"), [(25, "25.0"), (25.0, "25"), (-0.0, "0"), (0.0, "-0.0"), (100, "1e2"), (0.1, "0.10"), (10**20, "1e20"), (0, "-0")]
+    ("actual", "text"),
+    [
+        (25, "25.0"),
+        (25.0, "25"),
+        (-0.0, "0"),
+        (0.0, "-0.0"),
+        (100, "1e2"),
+        (0.1, "0.10"),
+        (10**20, "1e20"),
+        (0, "-0"),
+    ],
 )
 def test_a_number_equals_every_way_to_write_it(actual: float, text: str) -> None:
     assert holds("eq", actual, text, "number")
@@ -134,10 +144,15 @@ def test_what_is_no_number_is_neither_greater_nor_less_than_one(operator: str, a
 
 
 @pytest.mark.parametrize("operator", ["gt", "ge", "lt", "le"])
-@pytest.mark.parametrize("text", ["", "five", "5,0", "0x10", "1_000", " 5", "+5", ".5", "5.", "nan", "inf", "1e400", "٥"])
+@pytest.mark.parametrize("text", ["", "five", "5,0", "0x10", "1_000", " 5", "+5", ".5", "5.", "nan", "inf", "1e400"])
 def test_an_expected_text_that_is_no_number_is_refused(operator: str, text: str) -> None:
     with pytest.raises(ValueError, match="is not a number"):
         compiled(operator, text, "number")
+
+
+def test_digits_of_other_scripts_write_no_number() -> None:
+    with pytest.raises(ValueError, match="is not a number"):
+        compiled("ge", "\N{ARABIC-INDIC DIGIT FIVE}", "number")
 
 
 @pytest.mark.parametrize("operator", ["gt", "ge", "lt", "le"])
@@ -183,15 +198,17 @@ def test_what_is_no_time_is_neither_at_nor_before_nor_after_one(operator: str, a
 
 @pytest.mark.parametrize("text", ["", "soon", "2030-13-01", "01.01.2030", "12:00"])
 def test_an_expected_text_that_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="Invalid isoformat|month must be"):
+    with pytest.raises(ValueError, match=r"Invalid isoformat|month must be"):
         compiled("lt", text, "time")
 
 
 def test_in_takes_one_value_from_each_line() -> None:
     assert [holds("in", each, "A\nB\n") for each in ("A", "B", "", "A\nB", "a", None)] == [True, True] + [False] * 4
     assert [holds("not_in", each, "A\nB\n") for each in ("A", "B", "", "A\nB", "a")] == [False, False] + [True] * 3
-    assert holds("in", True, "yes\nno") and holds("in", False, "yes\nno")
-    assert holds("in", 5.0, "4\n5", "number") and not holds("not_in", 5.0, "4\n5", "number")
+    assert holds("in", True, "yes\nno")
+    assert holds("in", False, "yes\nno")
+    assert holds("in", 5.0, "4\n5", "number")
+    assert not holds("not_in", 5.0, "4\n5", "number")
 
 
 @pytest.mark.parametrize("operator", ["in", "not_in"])
@@ -202,14 +219,17 @@ def test_a_list_without_values_is_refused(operator: str, text: str) -> None:
 
 
 def test_contains_and_starts_with_look_at_texts_and_at_their_case() -> None:
-    assert holds("contains", "course-v1:X", "-v1:") and not holds("contains", "course-v1:X", "V1")
-    assert holds("starts_with", "course-v1:X", "course-") and not holds("starts_with", "course-v1:X", "v1")
+    assert holds("contains", "course-v1:X", "-v1:")
+    assert not holds("contains", "course-v1:X", "V1")
+    assert holds("starts_with", "course-v1:X", "course-")
+    assert not holds("starts_with", "course-v1:X", "v1")
 
 
 @pytest.mark.parametrize("operator", ["contains", "starts_with", "matches"])
 @pytest.mark.parametrize("actual", [None, True, 5, 5.0, [], ["5"], {}, {"5": 5}])
 def test_what_is_no_text_contains_nothing(operator: str, actual: object) -> None:
-    assert not holds(operator, actual, "5") and not holds(operator, actual, "")
+    assert not holds(operator, actual, "5")
+    assert not holds(operator, actual, "")
 
 
 @pytest.mark.parametrize(
@@ -250,8 +270,10 @@ def test_a_pattern_that_needs_much_memory_is_refused(pattern: str) -> None:
 
 @pytest.mark.parametrize("actual", ["", "x", 0, 0.0, False, True, [], {}])
 def test_exists_asks_for_anything_but_null(actual: object) -> None:
-    assert holds("exists", actual, "true") and not holds("exists", actual, "false")
-    assert holds("exists", None, "no") and not holds("exists", None, "yes")
+    assert holds("exists", actual, "true")
+    assert not holds("exists", actual, "false")
+    assert holds("exists", None, "no")
+    assert not holds("exists", None, "yes")
 
 
 def test_only_exists_with_false_is_satisfied_by_a_path_that_is_missing_or_null() -> None:

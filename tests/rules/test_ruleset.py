@@ -151,6 +151,14 @@ def test_the_index_finds_each_value_that_in_lists() -> None:
         assert len(ruleset.match("passing", {"course": {"course_key": key}}, NOON)) == expected
 
 
+@pytest.mark.parametrize("operator", ["eq", "in"])
+def test_the_index_finds_a_number_and_a_time_however_they_are_written(operator: str) -> None:
+    numbers = Ruleset([template(requirement(Rule("grade", operator, "80", "number")))])
+    times = Ruleset([template(requirement(Rule("due", operator, "2030-01-01T12:00:00Z", "time")))])
+    assert all(numbers.match("passing", {"grade": grade}, NOON) for grade in (80, 80.0))
+    assert all(times.match("passing", {"due": f"2030-01-01T{due}"}, NOON) for due in ("12:00", "14:00+02:00"))
+
+
 def test_an_event_meets_a_condition_once_however_often_a_list_names_its_value() -> None:
     badge = template(requirement(Rule("is_passing", "in", "true\nyes\ntrue")), requirement(DEMO, id=2))
     assert Ruleset([badge]).match("passing", DEMO_PASSED, NOON) == [Match(badge, frozenset({1, 2}), frozenset())]

@@ -123,6 +123,9 @@ class Credly:
         badge = self.ledger.badges.get(str(credly_id))
         return badge.state if badge else None
 
+    def issued_at(self, credly_id: UUID) -> datetime:
+        return self.ledger.badges[str(credly_id)].issued_at
+
     def serve(self, request: requests.PreparedRequest) -> Answer:
         """Act on a request, and answer."""
         if self.key_dead:
@@ -146,9 +149,11 @@ class Credly:
         return answer
 
     def _look(self, answer: Answer) -> None:
-        for (learner, template), number in Counter((learner, template) for learner, template, _ in self.live()).items():
-            if number > _may_hold(learner, template):
-                raise Broken(f"learner {learner} holds {number} live badges of template {template[-2:]}: one too many")
+        held = Counter((learner, template) for learner, template, _ in self.live())
+        for (learner, template), number in held.items():
+            most = _may_hold(learner, template)
+            if number > most:
+                raise Broken(f"learner {learner} holds {number} live badges of template {template[-2:]}, not {most}")
         if answer.status == 201 and self.learners_accept and isinstance(answer.body, dict):
             badge = self.ledger.badges[answer.body["data"]["id"]]
             self._scheduler.at(self._scheduler.now + self._scheduler.random.uniform(1, 60), lambda: self._accept(badge))

@@ -16,6 +16,7 @@ from tests.simulation import school
 from tests.simulation.bus import Bus, Told
 from tests.simulation.credly import Broken, Credly
 from tests.simulation.scenario import LEARNERS, Scenario
+from tests.simulation.school import COURSE as PER
 
 
 def check_new_signals(credly: Credly, seen: int) -> int:
@@ -46,10 +47,7 @@ def _same(what: str, found: object, expected: object) -> None:
 
 
 def _check_events(scenario: Scenario, templates: list[rules.Template]) -> None:
-    expected = {
-        event.id: "processed" if oracle.matches(templates, event) else "ignored"
-        for event in scenario.events
-    }
+    expected = {event.id: "processed" if oracle.matches(templates, event) else "ignored" for event in scenario.events}
     rows = dict(Event.objects.values_list("id", "status"))
     _same("events", {key: status for key, status in rows.items() if status != "failed"}, expected)
     failed = [status for status in rows.values() if status == "failed"]
@@ -103,6 +101,20 @@ def _check_badges(templates: list[rules.Template], events: list[oracle.Event], c
     uuids = dict(Template.objects.values_list("pk", "uuid"))
     ours = [(badge.lms_user_id, str(uuids[badge.template_id]), badge.credly_id) for badge in awarded]
     _same("held at Credly", Counter(credly.live()), Counter(ours))
+    for badge in awarded:
+        _check_date(badge, events, credly)
+
+
+def _check_date(badge: Any, events: list[oracle.Event], credly: Credly) -> None:
+    """Credly does not know for what value it holds a badge, but the date tells: no badge was taken for another."""
+    issued_at = credly.issued_at(badge.credly_id)
+    of_value = (
+        event for event in _of(badge.lms_user_id, events) if badge.value in ("", oracle.text(event.payload, PER))
+    )
+    if issued_at not in {event.time for event in of_value}:
+        raise Broken(
+            f"dates: badge {badge.pk} for {badge.value!r} was issued as of {issued_at}, when nothing was earned"
+        )
 
 
 def _holder(badge: Any) -> tuple[int, int, str]:

@@ -1,0 +1,162 @@
+"""A requirement that counts was once a simple one, or becomes one: who holds its badge keeps it until a penalty strikes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import stages
+from pipeline.ledgers import inbox
+from pipeline.lms.events import LmsEvent
+from pipeline.models import Badge, Fulfillment, Template
+from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course_template, deliver, fails, passes, penalty
+from tests.ledgers.builders import requirement as built
+from tests.ledgers.builders import template as bare
+from tests.stages.test_order import COURSE, LEARNERS, PROFILE, Example, many_passes
+
+pytestmark = pytest.mark.django_db
+
+WHO = LEARNERS[0]
+
+
+def change(template: Template, **asks: object) -> None:
+    """The template's requirements now ask for something else."""
+    for row in template.requirements.all():
+        for column, value in asks.items():
+            setattr(row, column, value)
+        row.save()
+
+
+def replay(*events: LmsEvent) -> None:
+    for event in inbox.replay([event.id for event in events]):
+        stages.persist(stages.evaluate([event]))
+
+
+def standings() -> list[str]:
+    return list(Badge.objects.order_by("pk").values_list("standing", flat=True))
+
+
+def fulfilled() -> list[str]:
+    return sorted(Fulfillment.objects.filter(fulfilled=True).values_list("requirement__slug", flat=True))
+
+
+def test_who_holds_a_badge_keeps_it_when_its_requirement_begins_to_count():
+    template = course_template()
+    deliver(passes(WHO, 1))
+    change(template, count=3)
+    deliver(passes(WHO, 2))
+    assert standings() == ["awarded"]
+    assert fulfilled() == []
+
+
+def test_a_penalty_then_still_revokes():
+    template = course_template()
+    deliver(passes(WHO, 1))
+    change(template, count=3)
+    deliver(passes(WHO, 2), fails(WHO, 3))
+    assert standings() == ["revoked"]
+
+
+def test_a_penalty_revokes_at_once_when_the_requirement_has_begun_to_count():
+    template = course_template()
+    deliver(passes(WHO, 1))
+    change(template, count=3)
+    deliver(fails(WHO, 2))
+    assert standings() == ["revoked"]
+
+
+def test_who_holds_a_badge_keeps_it_when_its_requirement_asks_for_one_event_again():
+    template = course_template()
+    change(template, count=2)
+    deliver(passes(WHO, 1), passes(WHO, 2))
+    change(template, count=1)
+    deliver(passes(WHO, 3, MATH))
+    assert standings() == ["awarded"]
+    assert fulfilled() == ["demo"]
+
+
+def test_a_penalty_revokes_when_the_requirement_asks_for_one_event_again():
+    template = course_template()
+    change(template, count=2)
+    deliver(passes(WHO, 1), passes(WHO, 2))
+    change(template, count=1)
+    deliver(fails(WHO, 3))
+    assert standings() == ["revoked"]
+
+
+@pytest.mark.parametrize("between", [0, 1])
+def test_a_requirement_that_counted_for_a_while_is_as_it_was(between: int):
+    """Nobody took anything back: an event that was one of too few does not stand against what it fulfills."""
+    template = course_template()
+    built(template, "math", PASSED, (COURSE, "eq", MATH))
+    events = [passes(WHO, 1), passes(WHO, 2)]
+    deliver(events[0])
+    change(template, count=3)
+    deliver(*events[1 : 1 + between])
+    change(template, count=1)
+    replay(events[0])
+    deliver(passes(WHO, 3, MATH))
+    assert fulfilled() == ["demo", "math"]
+    assert standings() == ["awarded"]
+
+
+def test_what_counted_before_counts_again_once_the_kept_events_are_replayed():
+    template = course_template()
+    events = [passes(WHO, 1), passes(WHO, 2)]
+    deliver(*events)
+    change(template, count=2)
+    deliver(passes(WHO, 3, MATH))
+    replay(*events)
+    assert fulfilled() == ["demo"]
+    assert Fulfillment.objects.get().event == events[1].id
+
+
+def test_a_requirement_that_others_now_come_after_keeps_its_holders_too():
+    template = bare()
+    first = built(template, "first", PASSED, (COURSE, "eq", DEMO))
+    second = built(template, "second", PASSED, (COURSE, "eq", MATH))
+    penalty(template, "failed", [first], FAILED, (COURSE, "eq", DEMO))
+    deliver(passes(WHO, 1), passes(WHO, 2), passes(WHO, 1.5, MATH))
+    second.after = first
+    second.save()
+    deliver(passes(WHO, 5))
+    assert standings() == ["awarded"]
+    deliver(fails(WHO, 6))
+    assert standings() == ["revoked"]
+
+
+asked = st.sampled_from(
+    [
+        {"count": 1, "distinct": ""},
+        {"count": 1, "distinct": ""},
+        {"count": 2, "distinct": ""},
+        {"count": 2, "distinct": COURSE},
+        {"count": 3, "distinct": COURSE},
+    ]
+)
+
+
+@settings(PROFILE)
+@given(data=st.data(), history=many_passes(), reaward=st.booleans())
+def test_whatever_is_changed_meanwhile_only_a_penalty_revokes(data, history, reaward):
+    with Example():
+        template = bare(reaward=reaward)
+        rows = [built(template, "any", PASSED), built(template, "other", PASSED, (COURSE, "ne", DEMO), group="A")]
+        penalty(template, "failed", rows[: data.draw(st.integers(1, 2), label="struck")], FAILED)
+        for event in data.draw(st.permutations(history)):
+            change(template, **data.draw(asked, label="asked"))
+            before = awarded()
+            deliver(event)
+            if event.payload["is_passing"]:
+                assert awarded() >= before
+            elif event.time > max(progressed(event, history)):
+                assert event.payload["user"]["id"] not in awarded()
+
+
+def awarded() -> set[int]:
+    return set(Badge.objects.filter(standing="awarded").values_list("learner__lms_user_id", flat=True))
+
+
+def progressed(event: LmsEvent, history: list[LmsEvent]) -> list:
+    """The times of the learner's other events."""
+    who = event.payload["user"]["id"]
+    return [at(-1), *(each.time for each in history if each.payload["user"]["id"] == who and each.id != event.id)]
