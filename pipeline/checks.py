@@ -33,8 +33,12 @@ UNENCRYPTED = {
 }
 """Schemes of URLs over which others on the way read along, and what to do about it."""
 
-ENCRYPTED_MODES = ("require", "verify-ca", "verify-full")
-"""Values of `sslmode` with which PostgreSQL is never spoken to in the clear (its documentation, "SSL Support")."""
+ENCRYPTED_MODES = {
+    "sslmode": ("require", "verify-ca", "verify-full"),
+    "ssl_mode": ("REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"),
+}
+"""Options with which PostgreSQL and MySQL are never spoken to in the clear (PostgreSQL's documentation, "SSL Support"; MySQL's,
+"Command Options for Encrypted Connections")."""
 
 KAFKA_PACKAGES = ("confluent_kafka", "edx_event_bus_kafka")
 
@@ -197,10 +201,20 @@ def _check_urls(called: Mapping[str, str]) -> Iterator[CheckMessage]:
 
 
 def _check_database(database: Mapping[str, Any]) -> Iterator[CheckMessage]:
-    mode = database.get("OPTIONS", {}).get("sslmode") or os.environ.get("PGSSLMODE")
-    is_postgres = database["ENGINE"] == "django.db.backends.postgresql"
-    if is_postgres and mode not in ENCRYPTED_MODES and _is_elsewhere(database["HOST"]):
-        yield _unencrypted("DATABASE_URL", database["HOST"], "Add ?sslmode=verify-full, or set PGSSLMODE.")
+    match database["ENGINE"].rpartition(".")[2]:
+        case "postgresql":
+            option, default, hint = (
+                "sslmode",
+                os.environ.get("PGSSLMODE"),
+                "Add ?sslmode=verify-full, or set PGSSLMODE.",
+            )
+        case "mysql":
+            option, default, hint = "ssl_mode", None, "Add ?ssl_mode=VERIFY_IDENTITY&ssl-ca=/path/authority.pem."
+        case _:
+            return
+    mode = database.get("OPTIONS", {}).get(option) or default
+    if mode not in ENCRYPTED_MODES[option] and _is_elsewhere(database["HOST"]):
+        yield _unencrypted("DATABASE_URL", database["HOST"], hint)
 
 
 def _unencrypted(name: str, host: str, hint: str) -> CheckMessage:

@@ -1,10 +1,13 @@
 """The database of a cluster: how it is looked at from outside, and how it is broken."""
 
 import os
+import shutil
 import sqlite3
+import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -30,7 +33,16 @@ class Database(Protocol):
         """For `DATABASE_URL`."""
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Rows, over a connection that is for reading only."""
+        """Rows, over a connection that is for reading only; `%s` stands for each of the values."""
+
+    def unwritable(self, table: str) -> AbstractContextManager[None]:
+        """Nobody can write to this table of ours meanwhile; it can be read."""
+
+    def save(self, copy: Path) -> None:
+        """Keep what is in it now."""
+
+    def restore(self, copy: Path) -> None:
+        """Have it hold what was saved, and nothing else.  Nobody uses it meanwhile."""
 
 
 class Sqlite:
@@ -54,8 +66,20 @@ class Sqlite:
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Rows, over a connection that is for reading only."""
+        sql = sql.replace("%s", "?")
         with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=20)) as connection:
             return connection.execute(sql, values).fetchall()
+
+    def save(self, copy: Path) -> None:
+        """Keep what is in it now."""
+        with closing(sqlite3.connect(self.file)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+
+    def restore(self, copy: Path) -> None:
+        """Have it hold what was saved, and nothing else.  Nobody uses it meanwhile."""
+        for left in (self.file, Path(f"{self.file}-wal"), Path(f"{self.file}-shm")):
+            left.unlink(missing_ok=True)
+        shutil.move(copy, self.file)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -67,11 +91,30 @@ class Sqlite:
             finally:
                 connection.execute("ROLLBACK")
 
+    def unwritable(self, table: str) -> AbstractContextManager[None]:
+        """Nobody can write to this table meanwhile, nor to any other; it can be read."""
+        return self.locked()
 
-class Server:
+
+class Server(ABC):
     """What can become of a server of either kind."""
 
     server: PostgresServer | MySqlServer
+
+    @staticmethod
+    @abstractmethod
+    def lock(table: str, *, to_write: bool = False) -> str:
+        """The statement that keeps others from a table of ours, or only from writing to it."""
+
+    @abstractmethod
+    def locked(self, *statements: str) -> AbstractContextManager[Any]:
+        """A session of somebody else holds the locks that these statements take."""
+
+    @contextmanager
+    def unwritable(self, table: str) -> Iterator[None]:
+        """Nobody can write to this table of ours meanwhile; it can be read."""
+        with self.locked(self.lock(table, to_write=True)):
+            yield
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -90,6 +133,19 @@ class Server:
     def restart(self) -> None:
         """What an upgrade does: everybody is disconnected in the middle of things."""
         self.server.stop()
+        self.server.start()
+
+    def save(self, copy: Path) -> None:
+        """Keep what is in it now.  The server is restarted for it."""
+        self.server.stop()
+        subprocess.run(["cp", "-a", self.server.folder / "data", copy], check=True)
+        self.server.start()
+
+    def restore(self, copy: Path) -> None:
+        """Have it hold what was saved, and nothing else."""
+        self.server.stop()
+        shutil.rmtree(self.server.folder / "data")
+        subprocess.run(["mv", copy, self.server.folder / "data"], check=True)
         self.server.start()
 
 
@@ -117,7 +173,7 @@ class Postgres(Server):
     def connect(self) -> psycopg.Connection[Any]:
         """A connection of the test's own, which nobody cuts."""
         connection = psycopg.connect(
-            self.server.url, application_name=OURS, autocommit=True, options="-c lock_timeout=5s"
+            self.server.url, application_name=OURS, autocommit=True, options="-c lock_timeout=5s -c timezone=UTC"
         )
         connection.adapters.register_loader("uuid", TextLoader)
         return connection

@@ -14,6 +14,7 @@ from redis import Redis
 from pipeline.bus.codec import encode, event_data_for
 from pipeline.embedded.system import TOPIC, System
 from pipeline.lms.events import LmsEvent
+from tests.databases import server_of_run
 from tests.system.academy import Academy, learner, penalty, requirement
 from tests.system.conditions import eventually
 
@@ -145,7 +146,8 @@ PROCESSES = ("web", "consumer", "worker", "credly", "beat", "flower")
 
 @pytest.fixture(scope="module")
 def every_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("every-process"), processes=PROCESSES, lms=False) as running:
+    folder = tmp_path_factory.mktemp("every-process")
+    with System(folder, processes=PROCESSES, lms=False, database=server_of_run(folder / "database")) as running:
         yield running
 
 

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from pipeline.embedded.system import System
+from tests.databases import server_of_run
 from tests.system.academy import Academy, learner, requirement
 from tests.system.conditions import eventually
 
@@ -20,7 +21,9 @@ REVOKED = "org.openedx.learning.badge.revoked.v1"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("webhooks")
-    with System(folder, processes=PROCESSES, environment={"CREDLY_WEBHOOK_SECRET": SECRET}) as running:
+    variables = {"CREDLY_WEBHOOK_SECRET": SECRET}
+    database = server_of_run(folder / "database")
+    with System(folder, processes=PROCESSES, environment=variables, database=database) as running:
         running.credly("PATCH", "switches", {"webhook_time_factor": 0.01})
         yield running
 

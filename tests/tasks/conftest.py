@@ -1,23 +1,21 @@
 """Nodes for pytest-celery on this machine: a broker and workers of this project's own app, with the test's own database.
 
-Each test has a Redis server, a database file and a school at Credly of its own, which the test sees as its workers do; the
-Credly emulator serves all tests of a process.
+Each test has a Redis server and a school at Credly of its own, which the test sees as its workers do; the Credly emulator and
+the database, which is emptied after each, serve all tests of a process.
 """
 
 import os
-import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery
 from django.conf import settings
-from django.db import connections
+from django.db import connection
 from pytest_celery import CeleryTestSetup, CeleryWorkerCluster
-from pytest_django import DjangoDbBlocker
 
 from pipeline import brokers, nudges
 from pipeline.embedded.process import ChildProcess
@@ -73,31 +71,13 @@ def credly() -> Iterator[EmulatedCredly]:
         yield emulator
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with all tables, to be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"],
-        cwd=PROJECT,
-        check=True,
-        env={**os.environ, "DEBUG": "true", "DATABASE_URL": f"sqlite:///{file}"},
-    )
-    return file
-
-
 @pytest.fixture
-def database(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
-    """A database file for the processes and, as its default connection, for the test."""
-    file = tmp_path / "db.sqlite3"
-    with sqlite3.connect(migrated) as source, sqlite3.connect(file) as copy:
-        source.backup(copy)
-    before = connections["default"]
-    connections["default"] = type(before)({**before.settings_dict, "NAME": str(file)}, "default")
-    with django_db_blocker.unblock():
-        yield file
-        connections["default"].close()
-    connections["default"] = before
+def database(transactional_db: None) -> str:
+    """The URL of the test's own database, for its processes; what they leave in it is gone after the test."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
 
 
 @pytest.fixture
@@ -158,7 +138,7 @@ def celery_setup_app(celery_broker: BrokerNode, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def environment(database: Path, celery_broker: BrokerNode, bus_url: str, credly: EmulatedCredly) -> dict[str, str]:
+def environment(database: str, celery_broker: BrokerNode, bus_url: str, credly: EmulatedCredly) -> dict[str, str]:
     """The environment of every process.  The event bus is another database of the broker's server, or another server."""
     inherited = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
     return {
@@ -166,7 +146,7 @@ def environment(database: Path, celery_broker: BrokerNode, bus_url: str, credly:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
         "SECRET_KEY": settings.SECRET_KEY,  # with another one the API keys in the database could not be read
-        "DATABASE_URL": f"sqlite:///{database}",
+        "DATABASE_URL": database,
         "CELERY_BROKER_URL": celery_broker.url,
         "EVENT_BUS_REDIS_CONNECTION_URL": bus_url,
         "BADGES_ENABLED": "true",
@@ -231,20 +211,26 @@ def credly_worker(celery_setup: CeleryTestSetup) -> WorkerNode:
     return celery_setup.worker_cluster[1]
 
 
+BLOCKING = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "BEGIN; LOCK TABLE pipeline_event IN EXCLUSIVE MODE",
+    "mysql": "LOCK TABLES pipeline_event READ",
+}
+
+
 @pytest.fixture
-def writes_blocked(database: Path) -> Callable[[], AbstractContextManager[None]]:
-    """While `writes_blocked()` lasts, whoever writes to the database waits (and so a worker holds its task)."""
+def writes_blocked(database: str) -> Callable[[], AbstractContextManager[None]]:
+    """While `writes_blocked()` lasts, whoever writes to an event waits (and so a worker holds its task)."""
 
     @contextmanager
     def blocked() -> Iterator[None]:
-        with closing(sqlite3.connect(database, isolation_level=None)) as another:
-            another.execute("BEGIN IMMEDIATE")
+        with closing(connection.copy()) as another, another.cursor() as cursor:
+            cursor.execute(BLOCKING[connection.vendor])
             yield
-            another.execute("ROLLBACK")
 
     return blocked
 
 
 @pytest.fixture
-def school(database: Path, credly: EmulatedCredly) -> School:
+def school(database: str, credly: EmulatedCredly) -> School:
     return School(credly)
