@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -120,6 +122,8 @@ class RabbitMQServer:
     def freeze(self) -> None:
         """Stop it in the middle of everything: connections stay and nobody answers."""
         os.killpg(self._node.pid, signal.SIGSTOP)
+        while not _stopped(self._node.pid):
+            time.sleep(0.01)
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -144,3 +148,13 @@ class RabbitMQServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _stopped(group: int) -> bool:
+    """Whether every process of a group has, which takes them a moment; what runs does work meanwhile."""
+    states = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, its_group, *_ = (process / "stat").read_text().rpartition(") ")[2].split()
+            states |= {state} if int(its_group) == group else set()
+    return states <= {"T", "Z"}
