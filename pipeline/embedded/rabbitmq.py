@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -44,13 +45,15 @@ class RabbitMQServer:
     Args:
         folder: for all that it writes; what it holds is kept there over a restart.
         configuration: lines of `rabbitmq.conf`, such as `"heartbeat = 10"`.
+        plugins: those that are switched on, such as `"rabbitmq_management"`.
     """
 
-    def __init__(self, folder: Path, *configuration: str) -> None:
+    def __init__(self, folder: Path, *configuration: str, plugins: Iterable[str] = ()) -> None:
         self.folder = folder
         self.port = free_port()
         self._programs = programs()
         self._configuration = configuration
+        self._plugins = tuple(plugins)
         names = free_port()
         self._environment = {
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
@@ -97,6 +100,7 @@ class RabbitMQServer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "rabbitmq.conf").write_text("".join(f"{line}\n" for line in self._configuration))
+        (self.folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n")
         self._node.log.unlink(missing_ok=True)
         if not self._names.running:
             self._names.start()
