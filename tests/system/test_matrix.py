@@ -157,7 +157,7 @@ def test_nothing_is_lost_and_nothing_done_twice_while_rabbitmq_is_killed_and_com
         rabbitmq.kill()
         assert at_credly_in(state) < awaited
 
-    system.credly("POST", "faults", {"match": {"path": "/badges"}, "delay": 0.5, "times": 10_000})
+    system.credly("POST", "faults", {"match": {"path": "/badges"}, "delay": 2, "when": "before", "times": 10_000})
     academy.play(*(academy.passes(who, COURSE[2]) for who in learners[:60]))
     kill_in_the_midst(LIVE, 60)
     academy.play(*(academy.passes(who, COURSE[2]) for who in learners[60:]))
