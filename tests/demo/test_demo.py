@@ -114,6 +114,12 @@ def test_a_badge_that_was_expected_and_not_issued_fails_the_demo(spoiled: Ended)
     assert "Every expected badge" not in spoiled.output
 
 
+def test_nobody_is_warned_of_the_servers_that_the_demo_brings(plain: Ended) -> None:
+    logs = list((plain.folder / "logs").glob("*.log"))
+    assert len(logs) > 5
+    assert [log.name for log in logs if "pipeline.redis_servers" in log.read_text()] == []
+
+
 def test_nothing_is_left_running(plain: Ended, spoiled: Ended) -> None:
     assert _processes_of(plain.folder) == []
     assert _processes_of(spoiled.folder) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+from redis import Redis
 
 from pipeline.embedded.system import System
 from tests.databases import server_of_run
@@ -123,6 +124,8 @@ def test_a_webhook_that_came_while_nobody_could_handle_it_is_handled_later_by_th
     issued.act("accept")
     event = eventually(lambda: issued.events("badge.state.changed"))[0]["id"]
     eventually(lambda: [one for one in issued.deliveries() if one["event_id"] == event and one["delivered"]])
+    with Redis.from_url(system.redis.url) as broker:
+        broker.flushall()
     system.redis.stop()
     system.redis.start()
     for name in ("credly", "worker", "beat"):

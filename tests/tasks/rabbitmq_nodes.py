@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from tests.tasks.nodes import LocalContainer
 
 
 @contextmanager
-def running_rabbitmq(folder: Path) -> Iterator[RabbitMQServer]:
+def running_rabbitmq(folder: Path, *configuration: str, plugins: Iterable[str] = ()) -> Iterator[RabbitMQServer]:
     """A server; where there is none the test skips, but for CI, which has to have one (.ci/rabbitmq)."""
     try:
-        server = RabbitMQServer(folder)
+        server = RabbitMQServer(folder, *configuration, plugins=plugins)
     except RabbitMQNotFound as error:
         if os.environ.get("CI"):
             raise

@@ -111,3 +111,14 @@ def test_a_message_that_always_kills_its_child_is_set_aside_and_its_neighbours_g
     eventually(lambda: celery_broker.taken() == celery_broker.waiting("housekeeping") == 0)
     assert len(runs.read_text().splitlines()) == 1 + 3
     assert worker.process.running
+
+
+@on_every_broker
+def test_control_without_an_end_of_tries_it_kills_one_child_after_the_other(
+    start_worker: StartWorker, celery_setup_app: Celery, celery_broker: BrokerNode, tmp_path: Path
+):
+    assert start_worker("worker", "-I", "tests.tasks.poison,tests.tasks.careless", WITHOUT="an end of tries").ready()
+    runs = tmp_path / "runs"
+    celery_setup_app.send_task("poison", [str(runs)])
+    eventually(runs.exists)
+    eventually(lambda: len(runs.read_text().splitlines()) > 2 * (1 + 3))

@@ -1,7 +1,9 @@
 """SIGTERM: gone within ten seconds, and what was held is finished by the next worker."""
 
 import signal
+import subprocess
 
+import pytest
 from celery import Celery
 from django.utils import timezone
 
@@ -40,6 +42,16 @@ def test_a_worker_ends_in_time_while_its_broker_hangs(start_worker: StartWorker,
     celery_broker.server.freeze()
     for worker in workers:
         assert stopped_in_time(worker)
+
+
+def test_control_a_worker_that_takes_leave_of_a_broker_that_hangs_never_ends(
+    start_worker: StartWorker, celery_broker: BrokerNode
+):
+    worker = start_worker("worker", "-I", "tests.tasks.careless", WITHOUT="leaving in time")
+    assert worker.ready()
+    celery_broker.server.freeze()
+    with pytest.raises(subprocess.TimeoutExpired):
+        stopped_in_time(worker)
 
 
 def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
