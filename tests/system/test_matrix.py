@@ -145,7 +145,8 @@ def test_learners_get_their_badges_and_the_lms_is_told(bus: Bus, broker: dict[st
 def test_nothing_is_lost_and_nothing_done_twice_while_rabbitmq_is_killed_and_comes_back(
     rabbitmq: RabbitMQServer, rabbitmq_environment: dict[str, str], start_system: StartSystem
 ):
-    system = start_system(RedisBus(), rabbitmq_environment)
+    # Four calls of a second each at once: between a tenth of the badges and all of them there are seconds.
+    system = start_system(RedisBus(), rabbitmq_environment | {"CREDLY_CONCURRENCY": "4"})
     academy, learners = Academy(system), [learner() for _ in range(100)]
     template, failing = course_template(academy), learners[:30]
 
@@ -157,7 +158,7 @@ def test_nothing_is_lost_and_nothing_done_twice_while_rabbitmq_is_killed_and_com
         rabbitmq.kill()
         assert at_credly_in(state) < awaited
 
-    system.credly("POST", "faults", {"match": {"path": "/badges"}, "delay": 2, "when": "before", "times": 10_000})
+    system.credly("POST", "faults", {"match": {"path": "/badges"}, "delay": 1, "when": "before", "times": 10_000})
     academy.play(*(academy.passes(who, COURSE[2]) for who in learners[:60]))
     kill_in_the_midst(LIVE, 60)
     academy.play(*(academy.passes(who, COURSE[2]) for who in learners[60:]))
