@@ -147,7 +147,9 @@ class TopicReader:
         starts = self._sought() or {
             partition: self._start(partition, known.get(partition)) for partition in self._unplaced
         }
-        if not self._commit({partition: offset for partition, offset in starts.items() if offset != known.get(partition)}):
+        if not self._commit(
+            {partition: offset for partition, offset in starts.items() if offset != known.get(partition)}
+        ):
             return
         self._since = None
         self._client.assign([TopicPartition(self.stream, partition, offset) for partition, offset in starts.items()])

@@ -49,6 +49,13 @@ class Part:
     def hang(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
 
+    def refuse(self) -> None:
+        """A broker ends all connections and takes no more."""
+        self.order("down")
+
+    def accept(self) -> None:
+        self.order("up")
+
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 

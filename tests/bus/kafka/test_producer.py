@@ -64,28 +64,18 @@ def test_events_of_one_key_are_on_one_partition(kafka: Kafka, topic: str):
     assert sorted(ends) == [0, 0, 0, 5]
 
 
-def away(kafka: Kafka, how: str) -> None:
-    assert kafka.broker
-    kafka.broker.hang() if how == "hanging" else kafka.broker.order("down")
-
-
-def back(kafka: Kafka, how: str) -> None:
-    assert kafka.broker
-    kafka.broker.go_on() if how == "hanging" else kafka.broker.order("up")
-
-
-@pytest.mark.parametrize("how", ["hanging", "away"])
+@pytest.mark.parametrize(("away", "back"), [("hang", "go_on"), ("refuse", "accept")])
 def test_an_event_counts_as_sent_only_when_the_brokers_confirmed_it(
-    own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, how: str
+    own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, away: str, back: str
 ):
     producer = create_producer()
     send(producer)
-    away(own_kafka, how)
+    getattr(own_kafka.broker, away)()
     with monkeypatch.context() as impatient:
         impatient.setattr(module, "DELIVERY_SECONDS", 0.1)
         with pytest.raises(BusUnavailable, match="did not take an event"):
             send(producer)
-    back(own_kafka, how)
+    getattr(own_kafka.broker, back)()
     send(producer)
     assert waiting.unread(TOPIC, "lms") >= 2
 
@@ -109,12 +99,13 @@ def test_control_an_event_that_is_not_waited_for_counts_as_sent_and_is_lost_with
 ):
     producer = create_producer()
     send(producer)
-    away(own_kafka, "away")
+    assert own_kafka.broker
+    own_kafka.broker.refuse()
     with monkeypatch.context() as hasty:
         hasty.setattr(producer, "_connected", lambda connected=producer._connected: Hasty(connected()))
         send(producer)
     producer._client = None  # what it still holds ends with it, as with its process
-    back(own_kafka, "away")
+    own_kafka.broker.accept()
     send(producer)
     assert waiting.unread(TOPIC, "lms") == 2
 

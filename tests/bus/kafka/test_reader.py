@@ -176,8 +176,10 @@ def test_two_readers_share_the_partitions_and_one_takes_over_from_the_other(kafk
     assigned(first, second)
     all_is_read(5 * PARTITIONS, first, second)
     eventually(
-        lambda: [reader.read() for reader in (first, second)]
-        and len(first._assigned) == len(second._assigned) == PARTITIONS / 2
+        lambda: (
+            [reader.read() for reader in (first, second)]
+            and len(first._assigned) == len(second._assigned) == PARTITIONS / 2
+        )
     )
     first.close()
     produce()
