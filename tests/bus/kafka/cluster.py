@@ -167,6 +167,7 @@ class Kafka:
 @contextmanager
 def running_kafka() -> Iterator[Kafka]:
     if REAL_BOOTSTRAP:
+        assert REAL_REGISTRY, "KAFKA_TEST_SCHEMA_REGISTRY is needed with KAFKA_TEST_BOOTSTRAP"
         kafka = Kafka(REAL_BOOTSTRAP, REAL_REGISTRY)
         try:
             yield kafka

@@ -26,7 +26,7 @@ from pipeline.reports.status import pipeline_status
 from pipeline.stages import consume
 from pipeline.stages.consume_kafka import KafkaInboxConsumer
 from tests.bus.examples import PASSING
-from tests.bus.kafka.cluster import Kafka
+from tests.bus.kafka.cluster import REAL_BOOTSTRAP, Kafka
 from tests.bus.kafka.conftest import TOPIC
 from tests.bus.kafka.publishing import publish
 from tests.system.conditions import eventually
@@ -112,7 +112,14 @@ FRAMED = b"\x00\x00\x00\x00\x01"
         (None, None, "The field 'event_data' is missing."),
         (None, b"no schema", "The value does not begin as the schema registry's format does."),
         (None, b"\x00\x00\x00\xff\xffdata", "The schema registry has no schema 65535."),
-        (None, FRAMED + b"\xff\xff\xff", "The field 'event_data' is not what the schema of this event type says."),
+        pytest.param(
+            None,
+            FRAMED + b"\xff\xff\xff",
+            "The field 'event_data' is not what the schema of this event type says.",
+            marks=pytest.mark.skipif(
+                bool(REAL_BOOTSTRAP), reason="what a real registry has under this number, nobody knows"
+            ),
+        ),
     ],
 )
 def test_a_message_that_cannot_be_read_is_set_aside_and_holds_nobody_back(
