@@ -65,7 +65,12 @@ def check_event_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 @checks.register
 def check_event_bus(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """``EVENT_BUS_PRODUCER``, ``EVENT_BUS_CONSUMER``: E003 for a path to nothing, which openedx-events only warns of."""
+    """``EVENT_BUS_PRODUCER``, ``EVENT_BUS_CONSUMER``: E003 for a path to nothing, which openedx-events only warns of.
+
+    Nothing while Kafka's packages are missing: then E004 says why.
+    """
+    if settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS and _missing_for_kafka():
+        return []
     return [
         checks.Error(
             f'{name}: "{getattr(settings, name)}" can\'t be imported: {error}.',
@@ -83,7 +88,7 @@ def check_kafka(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     if not settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS:
         return []
     found: list[CheckMessage] = []
-    if missing := [name for name in KAFKA_PACKAGES if find_spec(name) is None]:
+    if missing := _missing_for_kafka():
         what = f"EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS: for Kafka {' and '.join(missing)} must be installed."
         found.append(checks.Error(what, hint="Run: pip install -r requirements-kafka.txt", id="badges.E004"))
     if not settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL:
@@ -188,9 +193,9 @@ def check_encryption(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     """Credly, the broker, the event bus, the database: W008 for one that is called over a network without TLS."""
     credly = settings.BADGES_CONFIG["credly"]
     called = {name: credly[name] for name in ("CREDLY_API_BASE_URL", "CREDLY_SANDBOX_API_BASE_URL")}
-    for name in ("CELERY_BROKER_URL", "EVENT_BUS_REDIS_CONNECTION_URL"):
+    for name in ("CELERY_BROKER_URL", "EVENT_BUS_REDIS_CONNECTION_URL", "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL"):
         called[name] = getattr(settings, name)
-    return [*_check_urls(called), *_check_database(settings.DATABASES[DEFAULT_DB_ALIAS])]
+    return [*_check_urls(called), *_check_brokers(), *_check_database(settings.DATABASES[DEFAULT_DB_ALIAS])]
 
 
 def _check_urls(called: Mapping[str, str]) -> Iterator[CheckMessage]:
@@ -198,6 +203,17 @@ def _check_urls(called: Mapping[str, str]) -> Iterator[CheckMessage]:
         parts = urlsplit(url)
         if parts.scheme in UNENCRYPTED and _is_elsewhere(parts.hostname or ""):
             yield _unencrypted(name, str(parts.hostname), UNENCRYPTED[parts.scheme])
+
+
+def _check_brokers() -> Iterator[CheckMessage]:
+    """edx-event-bus-kafka speaks TLS where it logs in, and only there."""
+    if settings.EVENT_BUS_KAFKA_API_KEY:
+        return
+    for broker in filter(None, settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS.split(",")):
+        host = broker.strip().rpartition(":")[0].strip("[]")
+        if _is_elsewhere(host):
+            hint = "With EVENT_BUS_KAFKA_API_KEY and EVENT_BUS_KAFKA_API_SECRET it is TLS."
+            yield _unencrypted("EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS", host, hint)
 
 
 def _check_database(database: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -245,6 +261,10 @@ def _check_missing_keys() -> Iterator[CheckMessage]:
             organizations.api_key(organization)
         except organizations.KeyMissing as missing:
             yield checks.Warning(f"{organization} ({organization.uuid}): {missing}", id="badges.W005")
+
+
+def _missing_for_kafka() -> list[str]:
+    return [name for name in KAFKA_PACKAGES if find_spec(name) is None]
 
 
 def _import_error(path: str) -> str:
