@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import psycopg
 from psycopg.types.string import TextLoader
 
 from pipeline.embedded.mysql import DATABASE, USER, MySqlServer
 from pipeline.embedded.postgres import PostgresServer
-from tests.databases import of_run
+from tests.databases import of_run, patient
 
 OURS = "the test"
 """The name of the test's own connections, which are not cut."""
@@ -62,7 +61,7 @@ class Sqlite:
     @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
-        return f"sqlite:///{self.file}?timeout={self._busy_seconds}"
+        return patient(f"sqlite:///{self.file}", self._busy_seconds)
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Rows, over a connection that is for reading only."""
@@ -168,7 +167,7 @@ class Postgres(Server):
     @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
-        return self.server.url + (f"?options=-c%20lock_timeout%3D{self._lock_seconds}s" if self._lock_seconds else "")
+        return patient(self.server.url, self._lock_seconds) if self._lock_seconds else self.server.url
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection of the test's own, which nobody cuts."""
@@ -241,11 +240,7 @@ class MySql(Server):
     @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
-        if self._lock_seconds is None:
-            return self.server.url
-        waits = ", ".join(f"SESSION {name} = {self._lock_seconds}" for name in MYSQL_WAITS)
-        command = f"SET SESSION sql_mode = 'TRADITIONAL', {waits}"
-        return f"{self.server.url}?init_command={quote(command)}"
+        return patient(self.server.url, self._lock_seconds) if self._lock_seconds else self.server.url
 
     def connect(self) -> Any:
         """A connection of the test's own, which nobody cuts."""
@@ -254,7 +249,7 @@ class MySql(Server):
         connection = MySQLdb.connect(
             host="127.0.0.1", port=self.server.port, user=USER, database=DATABASE, autocommit=True, charset="utf8mb4"
         )
-        connection.cursor().execute(f"SET {', '.join(f'SESSION {name} = 5' for name in MYSQL_WAITS)}")
+        connection.cursor().execute("SET SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 5")
         return connection
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -307,8 +302,6 @@ class MySql(Server):
 
 TRANSACTIONS_SEEN_SECONDS = 0.11
 """InnoDB shows the transactions of before to whoever looks again sooner."""
-
-MYSQL_WAITS = ("innodb_lock_wait_timeout", "lock_wait_timeout")
 
 
 def _killed(cursor: Any, number: int) -> bool:

@@ -22,6 +22,7 @@ from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.rabbitmq import RabbitMQServer
 from pipeline.embedded.redis import servers
 from tests.credly.emulated_credly import EmulatedCredly, running_emulator
+from tests.databases import patient
 from tests.tasks.nodes import (
     PROJECT,
     BrokerNode,
@@ -35,9 +36,13 @@ from tests.tasks.nodes import (
 from tests.tasks.rabbitmq_nodes import RabbitMQNode, rabbitmq_node, running_rabbitmq
 from tests.tasks.school import School
 
+PATIENCE_SECONDS = 20
+"""How long a process waits where a test has locked the database: for longer than a worker may take to end."""
+
 Start = Callable[..., ChildProcess]
 StartWorker = Callable[..., WorkerNode]
 Blocked = Callable[[], AbstractContextManager[None]]
+Forget = Callable[[], None]
 
 OTHER_REDIS = servers() if os.environ.get("REDIS_SERVERS") == "all" else {}
 
@@ -76,8 +81,8 @@ def database(transactional_db: None) -> str:
     """The URL of the test's own database, for its processes; what they leave in it is gone after the test."""
     name = str(connection.settings_dict["NAME"])
     if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+        return patient(f"sqlite:///{name}", PATIENCE_SECONDS)
+    return patient(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl(), PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -219,7 +224,7 @@ BLOCKING = {
 
 
 @pytest.fixture
-def writes_blocked(database: str) -> Callable[[], AbstractContextManager[None]]:
+def writes_blocked(database: str) -> Blocked:
     """While `writes_blocked()` lasts, whoever writes to an event waits (and so a worker holds its task)."""
 
     @contextmanager
@@ -229,6 +234,35 @@ def writes_blocked(database: str) -> Callable[[], AbstractContextManager[None]]:
             yield
 
     return blocked
+
+
+SESSIONS = {
+    # Those that wait for a lock, and how one is ended.
+    "postgresql": (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        "SELECT pg_terminate_backend(%s, 5000)",
+    ),
+    "mysql": (
+        "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE 'Waiting for%%'",
+        "KILL %s",
+    ),
+}
+
+
+@pytest.fixture
+def last_words_unheard(database: str) -> Forget:
+    """Has a server forget what those who wait for a lock have asked for; else it does that also for the dead."""
+
+    def forget() -> None:
+        if connection.vendor == "sqlite":
+            return
+        waiting, end = SESSIONS[connection.vendor]
+        with connection.cursor() as cursor:
+            cursor.execute(waiting, [])
+            for (session,) in cursor.fetchall():
+                cursor.execute(end, [session])
+
+    return forget
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from django.utils import timezone
 from pipeline import nudges
 from pipeline.models import Event
 from tests.system.conditions import eventually
-from tests.tasks.conftest import Blocked, Start, StartWorker, on_every_broker
+from tests.tasks.conftest import Blocked, Forget, Start, StartWorker, on_every_broker
 from tests.tasks.nodes import BrokerNode, WorkerNode
 from tests.tasks.school import School, nothing_waits, status
 
 
 @pytest.fixture
-def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -> UUID:
+def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked, last_words_unheard: Forget) -> UUID:
     """The id of an event whose worker was killed while it persisted it."""
     worker = start_worker("worker")
     assert worker.ready()
@@ -27,6 +27,7 @@ def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -
         nudges.persist([event])
         eventually(lambda: worker.active("persist"))
         worker.kill()
+        last_words_unheard()
     assert status(event) == "received"
     return event
 
@@ -52,8 +53,7 @@ def test_without_housekeeping_what_a_broker_forgot_stays_undone(
     celery_broker.empty()
     for process in ("worker", "credly"):
         start_worker(process)
-    # A server may still do what the killed worker had asked for: claim the event.
-    Event.objects.update(due_at=timezone.now(), claimed_until=None)
+    Event.objects.update(due_at=timezone.now())
     another = school.passes()
     nudges.evaluate([another])
     eventually(lambda: status(another) == "processed")
@@ -78,7 +78,7 @@ def test_the_message_that_a_killed_worker_held_goes_to_another_after_the_visibil
 
 @on_every_broker
 def test_the_work_of_a_killed_child_is_done_again_at_once(
-    start_worker: StartWorker, school: School, writes_blocked: Blocked
+    start_worker: StartWorker, school: School, writes_blocked: Blocked, last_words_unheard: Forget
 ):
     worker = start_worker("worker")
     assert worker.ready()
@@ -87,6 +87,7 @@ def test_the_work_of_a_killed_child_is_done_again_at_once(
         nudges.persist([event])
         [task] = eventually(lambda: worker.active("persist"))
         os.kill(task["worker_pid"], signal.SIGKILL)
+        last_words_unheard()
         eventually(lambda: _worked_on_by_another(worker, task["worker_pid"]), seconds=15)
     eventually(lambda: status(event) == "processed")
 
