@@ -72,6 +72,7 @@ def all_at_once() -> Iterator[tuple[Ended, Ended, subprocess.Popen[str]]]:
     finally:
         for demo in demos:
             demo.terminate()
+        for demo in demos:
             demo.wait(30)
 
 
