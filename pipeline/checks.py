@@ -33,8 +33,12 @@ UNENCRYPTED = {
 }
 """Schemes of URLs over which others on the way read along, and what to do about it."""
 
-ENCRYPTED_MODES = ("require", "verify-ca", "verify-full")
-"""Values of `sslmode` with which PostgreSQL is never spoken to in the clear (its documentation, "SSL Support")."""
+ENCRYPTED_MODES = {
+    "sslmode": ("require", "verify-ca", "verify-full"),
+    "ssl_mode": ("REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"),
+}
+"""Options with which PostgreSQL and MySQL are never spoken to in the clear (PostgreSQL's documentation, "SSL Support"; MySQL's,
+"Command Options for Encrypted Connections")."""
 
 KAFKA_PACKAGES = ("confluent_kafka", "edx_event_bus_kafka")
 
@@ -61,7 +65,12 @@ def check_event_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 @checks.register
 def check_event_bus(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """``EVENT_BUS_PRODUCER``, ``EVENT_BUS_CONSUMER``: E003 for a path to nothing, which openedx-events only warns of."""
+    """``EVENT_BUS_PRODUCER``, ``EVENT_BUS_CONSUMER``: E003 for a path to nothing, which openedx-events only warns of.
+
+    Nothing while Kafka's packages are missing: then E004 says why.
+    """
+    if settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS and _missing_for_kafka():
+        return []
     return [
         checks.Error(
             f'{name}: "{getattr(settings, name)}" can\'t be imported: {error}.',
@@ -79,7 +88,7 @@ def check_kafka(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     if not settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS:
         return []
     found: list[CheckMessage] = []
-    if missing := [name for name in KAFKA_PACKAGES if find_spec(name) is None]:
+    if missing := _missing_for_kafka():
         what = f"EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS: for Kafka {' and '.join(missing)} must be installed."
         found.append(checks.Error(what, hint="Run: pip install -r requirements-kafka.txt", id="badges.E004"))
     if not settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL:
@@ -184,9 +193,9 @@ def check_encryption(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     """Credly, the broker, the event bus, the database: W008 for one that is called over a network without TLS."""
     credly = settings.BADGES_CONFIG["credly"]
     called = {name: credly[name] for name in ("CREDLY_API_BASE_URL", "CREDLY_SANDBOX_API_BASE_URL")}
-    for name in ("CELERY_BROKER_URL", "EVENT_BUS_REDIS_CONNECTION_URL"):
+    for name in ("CELERY_BROKER_URL", "EVENT_BUS_REDIS_CONNECTION_URL", "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL"):
         called[name] = getattr(settings, name)
-    return [*_check_urls(called), *_check_database(settings.DATABASES[DEFAULT_DB_ALIAS])]
+    return [*_check_urls(called), *_check_brokers(), *_check_database(settings.DATABASES[DEFAULT_DB_ALIAS])]
 
 
 def _check_urls(called: Mapping[str, str]) -> Iterator[CheckMessage]:
@@ -196,11 +205,32 @@ def _check_urls(called: Mapping[str, str]) -> Iterator[CheckMessage]:
             yield _unencrypted(name, str(parts.hostname), UNENCRYPTED[parts.scheme])
 
 
+def _check_brokers() -> Iterator[CheckMessage]:
+    """edx-event-bus-kafka speaks TLS where it logs in, and only there."""
+    if settings.EVENT_BUS_KAFKA_API_KEY:
+        return
+    for broker in filter(None, settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS.split(",")):
+        host = broker.strip().rpartition(":")[0].strip("[]")
+        if _is_elsewhere(host):
+            hint = "With EVENT_BUS_KAFKA_API_KEY and EVENT_BUS_KAFKA_API_SECRET it is TLS."
+            yield _unencrypted("EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS", host, hint)
+
+
 def _check_database(database: Mapping[str, Any]) -> Iterator[CheckMessage]:
-    mode = database.get("OPTIONS", {}).get("sslmode") or os.environ.get("PGSSLMODE")
-    is_postgres = database["ENGINE"] == "django.db.backends.postgresql"
-    if is_postgres and mode not in ENCRYPTED_MODES and _is_elsewhere(database["HOST"]):
-        yield _unencrypted("DATABASE_URL", database["HOST"], "Add ?sslmode=verify-full, or set PGSSLMODE.")
+    match database["ENGINE"].rpartition(".")[2]:
+        case "postgresql":
+            option, default, hint = (
+                "sslmode",
+                os.environ.get("PGSSLMODE"),
+                "Add ?sslmode=verify-full, or set PGSSLMODE.",
+            )
+        case "mysql":
+            option, default, hint = "ssl_mode", None, "Add ?ssl_mode=VERIFY_IDENTITY&ssl-ca=/path/authority.pem."
+        case _:
+            return
+    mode = database.get("OPTIONS", {}).get(option) or default
+    if mode not in ENCRYPTED_MODES[option] and _is_elsewhere(database["HOST"]):
+        yield _unencrypted("DATABASE_URL", database["HOST"], hint)
 
 
 def _unencrypted(name: str, host: str, hint: str) -> CheckMessage:
@@ -231,6 +261,10 @@ def _check_missing_keys() -> Iterator[CheckMessage]:
             organizations.api_key(organization)
         except organizations.KeyMissing as missing:
             yield checks.Warning(f"{organization} ({organization.uuid}): {missing}", id="badges.W005")
+
+
+def _missing_for_kafka() -> list[str]:
+    return [name for name in KAFKA_PACKAGES if find_spec(name) is None]
 
 
 def _import_error(path: str) -> str:

@@ -7,8 +7,8 @@ limit.
 
 from typing import Any
 
-import amqp  # type: ignore[import-untyped]
-from amqp.exceptions import RecoverableConnectionError  # type: ignore[import-untyped]
+import amqp
+from amqp.exceptions import RecoverableConnectionError
 from celery.worker.consumer import Consumer
 from kombu.exceptions import KombuError
 from kombu.transport import pyamqp

@@ -58,10 +58,13 @@ def warn() -> None:
 
 
 def _servers() -> Mapping[str, list[str]]:
-    """Which settings each server is named in.  One server may be both, by another number of its databases."""
+    """Which settings each server is named in.  One server may be both, by another number of its databases.
+
+    Where the event bus is Kafka, nothing is lost with what is named for it.
+    """
     uses: defaultdict[str, list[str]] = defaultdict(list)
     urls: dict[str, str] = {}
-    for name in (BUS, BROKER):
+    for name in (BROKER,) if settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS else (BUS, BROKER):
         url: str = getattr(settings, name)
         parts = urlsplit(url)
         if parts.scheme in KINDS:

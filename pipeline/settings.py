@@ -85,7 +85,9 @@ def _database(environment: Environment) -> dict[str, Any]:
     )
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
     if database["ENGINE"] == "django.db.backends.mysql" and find_spec("MySQLdb") is None:
-        raise ConfigurationError("DATABASE_URL: for MySQL install requirements-mysql.txt; mysqlclient is not installed")
+        raise ConfigurationError(
+            "DATABASE_URL: mysqlclient is not installed; run: pip install -r requirements-mysql.txt"
+        )
     if database["ENGINE"] == "django.db.backends.sqlite3":
         _make_folder_of(database["NAME"])
         database["OPTIONS"] = {

@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -240,11 +239,6 @@ BAD_VARIABLES = [
     ("BADGES_ENABLED", "2"),
     ("DATABASE_URL", f"oracle://u:{SECRET}@h/name"),
     ("DATABASE_URL", f"postgres://u:{SECRET}@h:port/name"),
-    pytest.param(
-        "DATABASE_URL",
-        f"mysql://u:{SECRET}@h/name",
-        marks=pytest.mark.skipif(find_spec("MySQLdb") is not None, reason="its driver is installed here"),
-    ),
     ("DATABASE_URL", f"sqlite:///{__file__}/folder/db.sqlite3"),
     ("DATABASE_URL", f"sqlite:///{__file__}/db.sqlite3"),
     ("REDIS_URL", f"http://:{SECRET}@h"),
@@ -279,6 +273,12 @@ def assert_one_line(ran: subprocess.CompletedProcess[str], *names: str) -> None:
 @pytest.mark.parametrize(("name", "value"), BAD_VARIABLES)
 def test_a_bad_variable_stops_the_start_with_one_line_that_names_it(run, name, value):
     assert_one_line(run(*MANAGE, "check", **{name: value}), name)
+
+
+def test_without_the_driver_for_mysql_nothing_starts_and_the_line_says_what_to_install(run, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text('import sys; sys.modules["MySQLdb"] = None')
+    ran = run(*MANAGE, "check", DATABASE_URL=f"mysql://u:{SECRET}@h/name", PYTHONPATH=str(tmp_path))
+    assert_one_line(ran, "DATABASE_URL", "pip install -r requirements-mysql.txt")
 
 
 @pytest.mark.parametrize("login", [SECRET, f":{SECRET}", f"{SECRET}:"], ids=["no colon", "no user", "no password"])

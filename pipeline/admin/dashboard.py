@@ -181,8 +181,9 @@ def _standstills(status: dict[str, Any]) -> list[Finding]:
         advice = _("No event is read and no badge is issued. Set BADGES_ENABLED=true and start all processes again.")
         found.append(Finding(_("Badges are switched off"), advice, None, reverse("status"), urgent=True))
     if unread is None:
-        advice = _("No event is read and no signal is sent. See that Redis runs; nothing of what is stored is lost.")
-        found.append(Finding(_("The event bus does not answer"), advice, None, reverse("status"), urgent=True))
+        advice = _("No event is read and no signal is sent. See that {bus} runs; nothing of what is stored is lost.")
+        text = advice.format(bus="Kafka" if is_kafka() else "Redis")
+        found.append(Finding(_("The event bus does not answer"), text, None, reverse("status"), urgent=True))
     elif unread > trimmed_at // 2 and not is_kafka():
         advice = _("The LMS may trim the bus beyond {most} messages, read or not. Run more consumers.")
         text = advice.format(most=trimmed_at)

@@ -11,6 +11,7 @@ from unfold.decorators import action, display
 
 from pipeline.admin.operating import Operable, Operation, tell
 from pipeline.admin.pagination import BoundedPaginator
+from pipeline.bus.waiting import is_kafka
 from pipeline.ledgers import gaps
 from pipeline.models import Gap
 
@@ -59,10 +60,13 @@ class GapAdmin(Operable, ModelAdmin):
     @display(description=_("what to do"))
     def what_to_do(self, gap: Gap) -> str:
         """What an operator can do about it."""
-        return gettext(
+        advice = gettext(
             "Have the LMS send the events of this time again; those that are known fall away. So that it does not happen "
-            "again, let the bus keep more (EVENT_BUS_REDIS_STREAM_MAX_LEN on the LMS) and see that consumers run."
+            "again, let the bus keep more (%(setting)s) and see that consumers run."
         )
+        if is_kafka():
+            return advice % {"setting": gettext("retention.ms and retention.bytes of the topic")}
+        return advice % {"setting": gettext("EVENT_BUS_REDIS_STREAM_MAX_LEN on the LMS")}
 
     @action(description=SETTLE, permissions=["operate"])
     def settle(self, request: HttpRequest, queryset: QuerySet[Gap]) -> None:

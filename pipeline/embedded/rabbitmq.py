@@ -4,6 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -42,13 +45,15 @@ class RabbitMQServer:
     Args:
         folder: for all that it writes; what it holds is kept there over a restart.
         configuration: lines of `rabbitmq.conf`, such as `"heartbeat = 10"`.
+        plugins: those that are switched on, such as `"rabbitmq_management"`.
     """
 
-    def __init__(self, folder: Path, *configuration: str) -> None:
+    def __init__(self, folder: Path, *configuration: str, plugins: Iterable[str] = ()) -> None:
         self.folder = folder
         self.port = free_port()
         self._programs = programs()
         self._configuration = configuration
+        self._plugins = tuple(plugins)
         names = free_port()
         self._environment = {
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
@@ -95,6 +100,7 @@ class RabbitMQServer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "rabbitmq.conf").write_text("".join(f"{line}\n" for line in self._configuration))
+        (self.folder / "plugins").write_text(f"[{','.join(self._plugins)}].\n")
         self._node.log.unlink(missing_ok=True)
         if not self._names.running:
             self._names.start()
@@ -120,6 +126,8 @@ class RabbitMQServer:
     def freeze(self) -> None:
         """Stop it in the middle of everything: connections stay and nobody answers."""
         os.killpg(self._node.pid, signal.SIGSTOP)
+        while not _stopped(self._node.pid):
+            time.sleep(0.01)
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -144,3 +152,13 @@ class RabbitMQServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _stopped(group: int) -> bool:
+    """Whether every process of a group has, which takes them a moment; what runs does work meanwhile."""
+    states = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, its_group, *_ = (process / "stat").read_text().rpartition(") ")[2].split()
+            states |= {state} if int(its_group) == group else set()
+    return states <= {"T", "Z"}

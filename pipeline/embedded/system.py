@@ -21,6 +21,8 @@ from pipeline.embedded.redis import RedisServer, free_port
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 TOPIC = "learning-badges-lifecycle"
+KEEP = ("--appendonly", "yes")
+"""The bus outlives a restart of its server, as docs/brokers.md asks of every site."""
 
 
 class System:
@@ -45,7 +47,7 @@ class System:
     ) -> None:
         self.folder = folder
         self._database = database
-        self.redis = RedisServer(folder / "redis")
+        self.redis = RedisServer(folder / "redis", *KEEP)
         self.port = free_port()
         self.flower_port = free_port()
         self.flower_login = f"admin:{secrets.token_urlsafe(12)}"

@@ -21,6 +21,7 @@ from pipeline.ledgers.claims import MOST_TAKEN_UP
 from pipeline.ledgers.pseudonyms import as_stored
 from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Event, EventStatus
+from pipeline.mysql.limits import StatementTooLong
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,8 @@ def _insert_all(messages: Sequence[Message], topic: str) -> list[uuid.UUID]:
 
 def _unstorable(message: Message, error: Exception) -> UndecodableMessage:
     """The message without the data that the database refuses; those are still on the bus at `position`."""
-    reason = f"The database refuses its data ({type(error).__name__})."
+    is_too_large = isinstance(error, StatementTooLong)
+    reason = str(error) if is_too_large else f"The database refuses its data ({type(error).__name__})."
     return UndecodableMessage(id=message.id, type=message.type, position=message.position, raw=b"", reason=reason)
 
 

@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
                 ('time', models.DateTimeField(help_text="The event's own time; for a message that can't be read, when it came.")),
                 ('source', models.CharField(blank=True, max_length=255)),
                 ('topic', models.CharField(max_length=255)),
-                ('position', models.CharField(help_text="Where on the bus: the stream's entry id.", max_length=64)),
+                ('position', models.CharField(help_text="Where on the bus: the stream's entry id, or partition and offset.", max_length=64)),
                 ('payload', models.JSONField(default=dict, help_text="The value of the signal's data argument.")),
                 ('raw', models.BinaryField(help_text="The message as it came, when it can't be read.", null=True)),
                 ('status', models.CharField(choices=[('received', 'Received'), ('processed', 'Processed'), ('ignored', 'Ignored'), ('failed', 'Failed')], default='received', max_length=10)),

@@ -250,7 +250,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='event',
             name='position',
-            field=models.CharField(help_text="Where on the bus: the stream's entry id.", max_length=64, verbose_name='position'),
+            field=models.CharField(help_text="Where on the bus: the stream's entry id, or partition and offset.", max_length=64, verbose_name='position'),
         ),
         migrations.AlterField(
             model_name='event',

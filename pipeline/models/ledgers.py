@@ -39,7 +39,9 @@ class Event(models.Model):
     )
     source = models.CharField(_("source"), max_length=255, blank=True)
     topic = models.CharField(_("topic"), max_length=255)
-    position = models.CharField(_("position"), max_length=64, help_text=_("Where on the bus: the stream's entry id."))
+    position = models.CharField(
+        _("position"), max_length=64, help_text=_("Where on the bus: the stream's entry id, or partition and offset.")
+    )
     lms_user_id = models.BigIntegerField(_("LMS user id"), null=True, help_text=_("The learner it is about."))
     payload = models.JSONField(_("payload"), default=dict, help_text=_("The value of the signal's data argument."))
     raw = models.BinaryField(null=True, help_text=_("The message as it came, when it can't be read."))

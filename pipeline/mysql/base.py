@@ -1,17 +1,22 @@
-"""Django's backend for MySQL and MariaDB, with four differences.  Why: docs/decisions/0026-mysql.md.
+"""Django's backend for MySQL and MariaDB, with five differences.  Why: docs/decisions/0026-mysql.md.
 
 - Text compares as it is written, whatever the server's own collation; who asks for any case gets it by `LOWER`.
 - A UUID is a text of 32 digits: MariaDB's own type refuses some, and does not exist before 10.7.
 - To ignore conflicts is to ignore conflicts: `INSERT IGNORE` would also shorten what is too long.
 - A value that the server refuses is a `DataError`, not an `OperationalError`, which is the server's own trouble.
+- So is a statement that is longer than the server takes: it would hang up, which looks as if it were away.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db.backends.mysql import base, features, operations, schema
 from django.db.models import Field
 from django.db.models.constants import OnConflict
+from MySQLdb.connections import Connection as DriverConnection
+
+from pipeline.mysql.limits import StatementTooLong
 
 _django: Any = base
 """With what its type stubs leave out."""
@@ -20,6 +25,7 @@ IN_ANY_CASE = ("iexact", "icontains", "istartswith", "iendswith")
 
 VALUE_REFUSED = frozenset(
     {
+        1118,  # MySQL: more than a tenth of its log
         1292,  # a value is none of its type
         1366,  # a text is none of its character set
         *range(3140, 3159),  # JSON that is invalid, too large or too deep
@@ -84,9 +90,34 @@ class DatabaseWrapper(base.DatabaseWrapper):
         "iendswith": "LIKE CONCAT('%%', LOWER({}))",
     }
 
+    def get_new_connection(self, conn_params: dict[str, Any]) -> "Connection":
+        """Connect, and ask how long a statement may be."""
+        connection = Connection(**conn_params)
+        cursor = connection.cursor()
+        cursor.execute("SELECT @@max_allowed_packet")
+        [connection.longest] = cursor.fetchone()
+        return connection
+
     def create_cursor(self, name: str | None = None) -> "Cursor":
         """A cursor that tells whose fault an error is."""
         return Cursor(super().create_cursor(name).cursor)
+
+
+class Connection(DriverConnection):  # type: ignore[misc]
+    """The driver's, which sends no statement that the server does not take."""
+
+    longest = sys.maxsize
+    """Bytes of a packet: the statement, and one that says that it is one."""
+
+    def query(self, query: bytes | bytearray) -> None:
+        """Send a statement.
+
+        Raises:
+            StatementTooLong: it was not sent.
+        """
+        if len(query) + 1 >= self.longest:
+            raise StatementTooLong(len(query), self.longest)
+        super().query(query)
 
 
 class Cursor(base.CursorWrapper):

@@ -79,7 +79,7 @@ SETTINGS = (
         "Names as in Open edX's event bus.",
         {
             "EVENT_BUS_TOPIC_PREFIX": Meaning(
-                "the stream is `<prefix>-learning-badges-lifecycle`; the LMS has the same"
+                "the stream or topic is `<prefix>-learning-badges-lifecycle`; the LMS has the same"
             ),
             "EVENT_BUS_REDIS_STREAM_MAX_LEN": Meaning(
                 "length above which our producer trims what every group has acknowledged"

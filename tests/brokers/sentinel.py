@@ -14,7 +14,7 @@ MASTER = "badges"
 
 
 class Sentinel:
-    """Where it listens, and what it knows."""
+    """Where it listens, and what it knows; `url` tells no password."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -31,7 +31,8 @@ class Sentinel:
 
 
 @contextmanager
-def sentinel(folder: Path, master: RedisServer) -> Iterator[Sentinel]:
+def sentinel(folder: Path, master: RedisServer, *, password: str = "", of_master: str = "") -> Iterator[Sentinel]:
+    """One that wants a password of its own, where one is given, and knows the master's."""
     port = free_port()
     folder.mkdir()
     configuration = folder / "sentinel.conf"
@@ -39,6 +40,8 @@ def sentinel(folder: Path, master: RedisServer) -> Iterator[Sentinel]:
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
         f"sentinel monitor {MASTER} 127.0.0.1 {master.port} 1\n"
         f"sentinel down-after-milliseconds {MASTER} 1000\nsentinel failover-timeout {MASTER} 5000\n"
+        + (f"requirepass {password}\n" if password else "")
+        + (f"sentinel auth-pass {MASTER} {of_master}\n" if of_master else "")
     )
     command = [executable(), str(configuration), "--sentinel"]
     process = ChildProcess("sentinel", command, folder=folder, log=folder / "log", environment={})

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from pipeline import redis_servers
 from pipeline.checks import check_redis
@@ -84,6 +85,29 @@ def test_one_that_forgets_all_in_a_restart_is_told_of_for_the_bus_alone(start_re
     forgetful, well = start_redis(), start_redis(*KEEPS)
     assert found(forgetful.url, well.url) == [("badges.W011", True, False)]
     assert found(well.url, forgetful.url) == []
+
+
+def test_what_is_told_of_restarts_is_true(start_redis: StartRedis):
+    kept = {}
+    for options in (KEEPS, ()):
+        server = start_redis(*options)
+        with Redis.from_url(server.url) as bus:
+            bus.xadd("topic", {"id": "1"})
+            server.stop()
+            server.start()
+            kept[options] = bus.xlen("topic")
+    assert kept == {KEEPS: 1, (): 0}
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("noeviction", True), ("volatile-lru", True), ("allkeys-lru", False)])
+def test_what_is_told_of_a_full_memory_is_true(start_redis: StartRedis, policy: str, kept: bool):
+    server = start_redis("--maxmemory", "5mb", "--maxmemory-policy", policy, "--maxmemory-samples", "64")
+    with Redis.from_url(server.url) as bus:
+        bus.xadd("topic", {"id": "1"})
+        with suppress(ResponseError):  # out of memory
+            for number in range(200):
+                bus.set(f"{number}", "x" * 50_000)
+        assert bool(bus.exists("topic")) is kept
 
 
 def test_one_that_tells_nothing_is_passed_over_in_silence(

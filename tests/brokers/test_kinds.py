@@ -17,6 +17,7 @@ from pipeline.embedded.redis import RedisServer, free_port, servers
 from tests.brokers.sentinel import sentinel
 from tests.system.conditions import eventually
 from tests.tasks.conftest import use_broker
+from tests.tasks.nodes import RedisProgram
 
 SERVERS = servers()
 
@@ -114,11 +115,26 @@ def test_sentinels_lead_the_broker_to_the_new_master_after_a_failover(app: Celer
         eventually(lambda: second.role()[0] == "master")
         eventually(lambda: sent(app))
         assert second.llen("evaluate") == 1
+        use_broker(app, master.url)
+        assert not sent(app), "without Sentinels it would have been found as well"
+
+
+def test_sentinels_and_their_master_may_each_want_a_password(app: Celery, tmp_path: Path):
+    with (
+        RedisProgram(tmp_path / "redis", "of-master") as master,
+        sentinel(tmp_path / "sentinel", master, password="of-sentinel", of_master="of-master") as watch,
+    ):
+        login = watch.url.replace("sentinel://", "sentinel://:of-master@")
+        send_and_receive(app, f"{login}&sentinel_password=of-sentinel")
+        for refused in (login, f"{login}&sentinel_password=wrong", f"{watch.url}&sentinel_password=of-sentinel"):
+            use_broker(app, refused)
+            assert not sent(app), refused
 
 
 def sent(app: Celery) -> bool:
     try:
-        app.send_task("evaluate", args=[[]])
+        with app.connection_for_write() as connection:
+            app.send_task("evaluate", args=[[]], connection=connection)
     except Exception:  # noqa: BLE001 - until the Sentinel tells of the new master
         return False
     return True

@@ -72,6 +72,7 @@ def all_at_once() -> Iterator[tuple[Ended, Ended, subprocess.Popen[str]]]:
     finally:
         for demo in demos:
             demo.terminate()
+        for demo in demos:
             demo.wait(30)
 
 
@@ -112,6 +113,12 @@ def test_a_badge_that_was_expected_and_not_issued_fails_the_demo(spoiled: Ended)
     assert "Credly holds 0 live badge(s) 'Mentor' of learner 1001, expected 1" in spoiled.output
     assert f"Logs: {spoiled.folder / 'logs'}" in spoiled.output
     assert "Every expected badge" not in spoiled.output
+
+
+def test_nobody_is_warned_of_the_servers_that_the_demo_brings(plain: Ended) -> None:
+    logs = list((plain.folder / "logs").glob("*.log"))
+    assert len(logs) > 5
+    assert [log.name for log in logs if "pipeline.redis_servers" in log.read_text()] == []
 
 
 def test_nothing_is_left_running(plain: Ended, spoiled: Ended) -> None:

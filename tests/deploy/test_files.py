@@ -50,6 +50,7 @@ def test_what_the_dockerfile_copies_exists_and_is_not_ignored():
     [
         ("", ["requirements.txt"]),
         ("otel sentry", ["requirements.txt", "requirements-otel.txt", "requirements-sentry.txt"]),
+        ("kafka mysql", ["requirements.txt", "requirements-kafka.txt", "requirements-mysql.txt"]),
     ],
 )
 def test_the_image_gets_the_extras_that_are_asked_for(tmp_path: Path, extras: str, lists: list[str]):
@@ -69,6 +70,25 @@ def test_the_image_gets_the_extras_that_are_asked_for(tmp_path: Path, extras: st
     assert re.findall(r"-r (\S+)", asked) == lists
     assert [name for name in lists if not (PROJECT / name).exists()] == []
     assert COMPOSE["x-process"]["build"]["args"] == {"EXTRAS": "${EXTRAS:-}"}
+
+
+def test_the_image_has_what_the_driver_for_mysql_is_built_with_and_its_library_only_if_that_is_asked_for(
+    tmp_path: Path,
+):
+    """The steps that install packages, with an apt-get that only tells what it was asked for."""
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", "")
+    steps = [step.replace("/var/lib/apt", str(tmp_path)) for step in re.findall(r"^RUN (case .+)$", text, re.MULTILINE)]
+    apt = tmp_path / "apt-get"
+    apt.write_text('#!/bin/sh\necho "$@"\n')
+    apt.chmod(0o700)
+
+    def asked(extras: str) -> list[set[str]]:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "EXTRAS": extras}
+        told = [subprocess.check_output(["sh", "-c", step], env=environment, text=True) for step in steps]
+        return [set(re.findall(r"gcc|libmariadb\S*", output)) for output in told]
+
+    assert asked("sentry mysql") == [{"gcc", "libmariadb-dev"}, {"libmariadb3"}]
+    assert asked("") == asked("mysqlite") == [set(), set()]
 
 
 def test_the_image_and_heroku_have_the_same_python():

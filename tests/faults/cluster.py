@@ -21,7 +21,7 @@ from pipeline.lms.events import LmsEvent
 from pipeline.management.commands.reconcile import DIFFERENCES_FOUND
 from tests.faults import pace, switchboard
 from tests.faults.clock import Clock
-from tests.faults.databases import Database, Sqlite
+from tests.faults.databases import OF_RUN, Database
 from tests.faults.fuses import Blow, Fuse, arm
 from tests.faults.school import School
 
@@ -45,7 +45,7 @@ class Cluster(System):
         quick: whether waits are short (`pace`).
         seed: of its supervisor's delays, and for whoever draws anything about it.
         allow_duplicates: whether Credly's own net is off.
-        database: makes the database, given the folder.
+        database: makes the database, given the folder; that of `make test DB=...` unless given.
         redis_program: the program of the Redis server; the usual one unless given.
         own_clock: whether its processes go by `clock`, which can be set.
     """
@@ -58,7 +58,7 @@ class Cluster(System):
         quick: bool = True,
         seed: int = 0,
         allow_duplicates: bool = True,
-        database: Callable[[Path], Database] = Sqlite,
+        database: Callable[[Path], Database] = OF_RUN,
         redis_program: str | None = None,
         own_clock: bool = False,
     ) -> None:
@@ -202,7 +202,7 @@ class Cluster(System):
         return [f"{number} {what}" for what, number in counts.items() if number]
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Rows of the database, which is opened for reading only."""
+        """Rows of the database, which is opened for reading only; `%s` stands for each of the values."""
         return self.database.query(sql, values)
 
     def gaps(self) -> list[dict[str, Any]]:

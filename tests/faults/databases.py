@@ -1,20 +1,22 @@
 """The database of a cluster: how it is looked at from outside, and how it is broken."""
 
 import os
+import shutil
 import sqlite3
+import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import psycopg
 from psycopg.types.string import TextLoader
 
 from pipeline.embedded.mysql import DATABASE, USER, MySqlServer
 from pipeline.embedded.postgres import PostgresServer
-from tests.databases import of_run
+from tests.databases import of_run, patient
 
 OURS = "the test"
 """The name of the test's own connections, which are not cut."""
@@ -30,7 +32,16 @@ class Database(Protocol):
         """For `DATABASE_URL`."""
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Rows, over a connection that is for reading only."""
+        """Rows, over a connection that is for reading only; `%s` stands for each of the values."""
+
+    def unwritable(self, table: str) -> AbstractContextManager[None]:
+        """Nobody can write to this table of ours meanwhile; it can be read."""
+
+    def save(self, copy: Path) -> None:
+        """Keep what is in it now."""
+
+    def restore(self, copy: Path) -> None:
+        """Have it hold what was saved, and nothing else.  Nobody uses it meanwhile."""
 
 
 class Sqlite:
@@ -50,12 +61,24 @@ class Sqlite:
     @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
-        return f"sqlite:///{self.file}?timeout={self._busy_seconds}"
+        return patient(f"sqlite:///{self.file}", self._busy_seconds)
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Rows, over a connection that is for reading only."""
+        sql = sql.replace("%s", "?")
         with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=20)) as connection:
             return connection.execute(sql, values).fetchall()
+
+    def save(self, copy: Path) -> None:
+        """Keep what is in it now."""
+        with closing(sqlite3.connect(self.file)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+
+    def restore(self, copy: Path) -> None:
+        """Have it hold what was saved, and nothing else.  Nobody uses it meanwhile."""
+        for left in (self.file, Path(f"{self.file}-wal"), Path(f"{self.file}-shm")):
+            left.unlink(missing_ok=True)
+        shutil.move(copy, self.file)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -67,11 +90,30 @@ class Sqlite:
             finally:
                 connection.execute("ROLLBACK")
 
+    def unwritable(self, table: str) -> AbstractContextManager[None]:
+        """Nobody can write to this table meanwhile, nor to any other; it can be read."""
+        return self.locked()
 
-class Server:
+
+class Server(ABC):
     """What can become of a server of either kind."""
 
     server: PostgresServer | MySqlServer
+
+    @staticmethod
+    @abstractmethod
+    def lock(table: str, *, to_write: bool = False) -> str:
+        """The statement that keeps others from a table of ours, or only from writing to it."""
+
+    @abstractmethod
+    def locked(self, *statements: str) -> AbstractContextManager[Any]:
+        """A session of somebody else holds the locks that these statements take."""
+
+    @contextmanager
+    def unwritable(self, table: str) -> Iterator[None]:
+        """Nobody can write to this table of ours meanwhile; it can be read."""
+        with self.locked(self.lock(table, to_write=True)):
+            yield
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -90,6 +132,19 @@ class Server:
     def restart(self) -> None:
         """What an upgrade does: everybody is disconnected in the middle of things."""
         self.server.stop()
+        self.server.start()
+
+    def save(self, copy: Path) -> None:
+        """Keep what is in it now.  The server is restarted for it."""
+        self.server.stop()
+        subprocess.run(["cp", "-a", self.server.folder / "data", copy], check=True)
+        self.server.start()
+
+    def restore(self, copy: Path) -> None:
+        """Have it hold what was saved, and nothing else."""
+        self.server.stop()
+        shutil.rmtree(self.server.folder / "data")
+        subprocess.run(["mv", copy, self.server.folder / "data"], check=True)
         self.server.start()
 
 
@@ -112,12 +167,12 @@ class Postgres(Server):
     @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
-        return self.server.url + (f"?options=-c%20lock_timeout%3D{self._lock_seconds}s" if self._lock_seconds else "")
+        return patient(self.server.url, self._lock_seconds) if self._lock_seconds else self.server.url
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection of the test's own, which nobody cuts."""
         connection = psycopg.connect(
-            self.server.url, application_name=OURS, autocommit=True, options="-c lock_timeout=5s"
+            self.server.url, application_name=OURS, autocommit=True, options="-c lock_timeout=5s -c timezone=UTC"
         )
         connection.adapters.register_loader("uuid", TextLoader)
         return connection
@@ -185,11 +240,7 @@ class MySql(Server):
     @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
-        if self._lock_seconds is None:
-            return self.server.url
-        waits = ", ".join(f"SESSION {name} = {self._lock_seconds}" for name in MYSQL_WAITS)
-        command = f"SET SESSION sql_mode = 'TRADITIONAL', {waits}"
-        return f"{self.server.url}?init_command={quote(command)}"
+        return patient(self.server.url, self._lock_seconds) if self._lock_seconds else self.server.url
 
     def connect(self) -> Any:
         """A connection of the test's own, which nobody cuts."""
@@ -198,7 +249,7 @@ class MySql(Server):
         connection = MySQLdb.connect(
             host="127.0.0.1", port=self.server.port, user=USER, database=DATABASE, autocommit=True, charset="utf8mb4"
         )
-        connection.cursor().execute(f"SET {', '.join(f'SESSION {name} = 5' for name in MYSQL_WAITS)}")
+        connection.cursor().execute("SET SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 5")
         return connection
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -251,8 +302,6 @@ class MySql(Server):
 
 TRANSACTIONS_SEEN_SECONDS = 0.11
 """InnoDB shows the transactions of before to whoever looks again sooner."""
-
-MYSQL_WAITS = ("innodb_lock_wait_timeout", "lock_wait_timeout")
 
 
 def _killed(cursor: Any, number: int) -> bool:

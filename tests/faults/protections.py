@@ -93,8 +93,12 @@ def _believe(original: Original, client: Any, claim: Any, failure: Any, **named:
     return original(client, claim, failure, **named)
 
 
+ANSWERED_SECONDS = 3.0
+"""After this an answer has arrived, however busy the machine is; one that had not would be asked for again."""
+
+
 def _answer_first(original: Original, pointer: Any) -> HttpResponse:
-    threading.Timer(0.5, original, [pointer]).start()
+    threading.Timer(ANSWERED_SECONDS, original, [pointer]).start()
     return HttpResponse()
 
 

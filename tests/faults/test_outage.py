@@ -33,8 +33,8 @@ IT_IS_DRIVEN = "waits begin anew when the clock was set"
 QUIET = """
 SELECT NOT EXISTS (SELECT 1 FROM pipeline_event WHERE status = 'received')
    AND NOT EXISTS (SELECT 1 FROM pipeline_badge WHERE claim IS NOT NULL)
-   AND (EXISTS (SELECT 1 FROM pipeline_organization WHERE call_again_at > ?)
-        OR NOT EXISTS (SELECT 1 FROM pipeline_badge WHERE due_at <= ?))
+   AND (EXISTS (SELECT 1 FROM pipeline_organization WHERE call_again_at > %s)
+        OR NOT EXISTS (SELECT 1 FROM pipeline_badge WHERE due_at <= %s))
 """
 
 

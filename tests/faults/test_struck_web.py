@@ -204,7 +204,7 @@ def test_a_webhook_of_an_event_that_credly_does_not_know_changes_nothing(cluster
     url = f"http://127.0.0.1:{cluster.port}/badges/credly/webhook/"
     assert requests.post(url, json=forged, timeout=20).status_code == 200
     assert cluster.settle() == []
-    assert cluster.query("SELECT state FROM pipeline_webhook WHERE event = ?", [uuid.UUID(forged["id"]).hex]) == [
+    assert cluster.query("SELECT state FROM pipeline_webhook WHERE event = %s", [uuid.UUID(forged["id"]).hex]) == [
         ("refused",)
     ]
     assert_nothing_violated(cluster, story)

@@ -15,6 +15,7 @@ import requests
 
 from pipeline.embedded.system import System
 from pipeline.lms.events import LmsEvent, LmsLearner, passing_event
+from tests.databases import server_of_run
 from tests.switching.peers import REFERENCE
 from tests.system.conditions import eventually
 
@@ -139,7 +140,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
         {"model": "badges.fulfillment", "pk": 12, "fields": {"progress": 13, "requirement": 2, "blend": "A"}},
     ]
     settings = {"CREDLY_ORGANIZATIONS": json.dumps({FROM_SETTINGS: KEYS[FROM_SETTINGS]})}
-    with System(tmp_path / "system", environment=settings) as system:
+    folder = tmp_path / "system"
+    with System(folder, environment=settings, database=server_of_run(folder / "database")) as system:
         furnish_credly(system, records)
         dump = tmp_path / "credentials.json"
         dump.write_text(json.dumps(records))

@@ -14,6 +14,7 @@ from redis import Redis
 from pipeline.bus.codec import encode, event_data_for
 from pipeline.embedded.system import TOPIC, System
 from pipeline.lms.events import LmsEvent
+from tests.databases import server_of_run
 from tests.system.academy import Academy, learner, penalty, requirement
 from tests.system.conditions import eventually
 
@@ -125,12 +126,13 @@ def enrollment(passing: LmsEvent) -> dict[bytes, bytes]:
     return encode(signal, event_data_for(signal, payload), metadata)
 
 
-def test_a_consumer_and_workers_go_on_after_redis_was_away(academy: Academy):
+def test_a_consumer_and_workers_go_on_after_redis_was_away(academy: Academy, bus: Redis):
     """Redis comes back empty: what was stored before goes on, and new events are read."""
     system, key = academy.system, course()
     before, after = learner(), learner()
     template = academy.template([requirement("pass", PASSED, ("course.course_key", "eq", key))])
     academy.play_and_wait(academy.passes(before, key))
+    bus.flushall()
     system.redis.stop()
     system.processes["consumer"].wait_for_output("tries again in")
     system.redis.start()
@@ -145,7 +147,8 @@ PROCESSES = ("web", "consumer", "worker", "credly", "beat", "flower")
 
 @pytest.fixture(scope="module")
 def every_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("every-process"), processes=PROCESSES, lms=False) as running:
+    folder = tmp_path_factory.mktemp("every-process")
+    with System(folder, processes=PROCESSES, lms=False, database=server_of_run(folder / "database")) as running:
         yield running
 
 

@@ -4,14 +4,13 @@ Credly's own safety net is off: the template allows duplicates.  So what is seen
 run shows that without it the learner gets a second badge.
 """
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from pipeline.embedded.system import System
+from tests.faults.databases import OF_RUN, Database
 from tests.system.academy import Academy, learner, requirement
 from tests.system.conditions import eventually
 
@@ -20,22 +19,18 @@ CREDLY_WORKER = "celery -A {app} worker --without-gossip --without-mingle -Q iss
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
-    with System(tmp_path) as running:
-        yield running
-
-
-@contextmanager
-def writes_blocked(system: System) -> Iterator[None]:
-    """Nobody else can commit to the database meanwhile."""
-    with closing(sqlite3.connect(system.folder / "db.sqlite3", timeout=30, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
+def database(tmp_path: Path) -> Database:
+    return OF_RUN(tmp_path)
 
 
 @pytest.fixture
-def doubtful(system: System) -> tuple[Academy, str]:
+def system(tmp_path: Path, database: Database) -> Iterator[System]:
+    with System(tmp_path, environment={"DATABASE_URL": database.url}, database=database.server) as running:
+        yield running
+
+
+@pytest.fixture
+def doubtful(system: System, database: Database) -> tuple[Academy, str]:
     """A template of which Credly issued a badge and answered, but the worker was killed before it could write that down."""
     academy, who = Academy(system), learner()
     template = academy.template([requirement("pass", ("course.course_key", "eq", COURSE))], allow_duplicates=True)
@@ -44,10 +39,10 @@ def doubtful(system: System) -> tuple[Academy, str]:
     )
     academy.play(academy.passes(who, COURSE))
     eventually(lambda: academy.badges_at_credly(template, who))
-    with writes_blocked(system):
+    with database.unwritable("badgehistory"):
         eventually(lambda: [call for call in issue_calls(system) if call["status"] == 201])
         system.processes["credly"].kill()
-    assert awaits_an_answer(system)
+    assert awaits_an_answer(database)
     return academy, template
 
 
@@ -55,11 +50,8 @@ def issue_calls(system: System) -> list[dict[str, object]]:
     return list(system.credly("GET", "requests?method=POST")["requests"])
 
 
-def awaits_an_answer(system: System) -> bool:
-    with closing(sqlite3.connect(system.folder / "db.sqlite3")) as connection:
-        return connection.execute("SELECT credly_state, credly_id FROM pipeline_badge").fetchall() == [
-            ("issuing", None)
-        ]
+def awaits_an_answer(database: Database) -> bool:
+    return database.query("SELECT credly_state, credly_id FROM pipeline_badge") == [("issuing", None)]
 
 
 def test_the_learner_gets_one_badge_and_one_signal(system: System, doubtful: tuple[Academy, str]):

@@ -9,6 +9,7 @@ import requests
 
 from pipeline.embedded.system import System
 from pipeline.lms.events import LmsEvent
+from tests.databases import server_of_run
 from tests.system.academy import Academy, learner, requirement
 from tests.system.conditions import eventually
 
@@ -19,7 +20,8 @@ GUNICORN = ["gunicorn", "pipeline.wsgi", "--config", "pipeline/gunicornconfig.py
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("logs"), processes=PROCESSES, lms=False) as running:
+    folder = tmp_path_factory.mktemp("logs")
+    with System(folder, processes=PROCESSES, lms=False, database=server_of_run(folder / "database")) as running:
         running.start_process("web", [*GUNICORN, "--bind", f"127.0.0.1:{running.port}"]).wait_for_output(
             "Booting worker"
         )

@@ -1,18 +1,17 @@
 """The database was restored to yesterday: what docs/deployment/disaster.md says, on a running system."""
 
 import json
-import shutil
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pipeline.embedded.system import TOPIC, System
 from pipeline.lms.events import LmsLearner
+from tests.faults.databases import OF_RUN, Database
 from tests.system.academy import Academy, learner, penalty, requirement
 from tests.system.conditions import eventually
 
@@ -21,19 +20,32 @@ AWARDED = "org.openedx.learning.badge.awarded.v1"
 REVOKED = "org.openedx.learning.badge.revoked.v1"
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("restored")
+
+
+@pytest.fixture(scope="module")
+def database(folder: Path) -> Database:
+    return OF_RUN(folder)
+
+
+@pytest.fixture(scope="module")
+def system(folder: Path, database: Database) -> Iterator[System]:
+    with System(folder, environment={"DATABASE_URL": database.url}, database=database.server) as running:
+        yield running
+
+
 @contextmanager
-def restored(system: System) -> Iterator[None]:
+def restored(system: System, database: Database) -> Iterator[None]:
     """What happens inside happens after the backup, and the database knows nothing of it in the end."""
-    file, backup = system.folder / "db.sqlite3", system.folder / "backup.sqlite3"
-    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(backup)) as copy:
-        source.backup(copy)
+    backup = system.folder / "backup"
+    database.save(backup)
     yield
     working = ("consumer", "worker", "credly", "beat")
     for name in working:
         system.processes[name].stop()
-    for left in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
-        left.unlink(missing_ok=True)
-    shutil.move(backup, file)
+    database.restore(backup)
     for name in working:
         system.processes[name].start()
 
@@ -62,7 +74,12 @@ def people() -> tuple[LmsLearner, LmsLearner, LmsLearner]:
     ],
 )
 def test_what_the_database_forgot_is_read_again_and_every_learner_ends_with_one_badge_or_none(
-    system: System, people: tuple[LmsLearner, LmsLearner, LmsLearner], allow_duplicates: bool, synced: bool, extra: int
+    system: System,
+    database: Database,
+    people: tuple[LmsLearner, LmsLearner, LmsLearner],
+    allow_duplicates: bool,
+    synced: bool,
+    extra: int,
 ):
     academy = Academy(system)
     keeps, loses, earns = people
@@ -73,7 +90,7 @@ def test_what_the_database_forgot_is_read_again_and_every_learner_ends_with_one_
     )
     before = time.time()
     academy.play_and_wait(academy.passes(keeps, COURSE), academy.passes(loses, COURSE))
-    with restored(system):
+    with restored(system, database):
         academy.play_and_wait(academy.fails(loses, COURSE), academy.passes(earns, COURSE))
         eventually(lambda: len(signals(system, template)) == 4)
     assert academy.holders(template) == sorted([str(keeps.id), str(earns.id)])

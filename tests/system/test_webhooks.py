@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import requests
+from redis import Redis
 
 from pipeline.embedded.system import System
+from tests.databases import server_of_run
 from tests.system.academy import Academy, learner, requirement
 from tests.system.conditions import eventually
 
@@ -20,7 +22,9 @@ REVOKED = "org.openedx.learning.badge.revoked.v1"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder = tmp_path_factory.mktemp("webhooks")
-    with System(folder, processes=PROCESSES, environment={"CREDLY_WEBHOOK_SECRET": SECRET}) as running:
+    variables = {"CREDLY_WEBHOOK_SECRET": SECRET}
+    database = server_of_run(folder / "database")
+    with System(folder, processes=PROCESSES, environment=variables, database=database) as running:
         running.credly("PATCH", "switches", {"webhook_time_factor": 0.01})
         yield running
 
@@ -120,6 +124,8 @@ def test_a_webhook_that_came_while_nobody_could_handle_it_is_handled_later_by_th
     issued.act("accept")
     event = eventually(lambda: issued.events("badge.state.changed"))[0]["id"]
     eventually(lambda: [one for one in issued.deliveries() if one["event_id"] == event and one["delivered"]])
+    with Redis.from_url(system.redis.url) as broker:
+        broker.flushall()
     system.redis.stop()
     system.redis.start()
     for name in ("credly", "worker", "beat"):

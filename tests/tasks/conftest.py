@@ -1,29 +1,28 @@
 """Nodes for pytest-celery on this machine: a broker and workers of this project's own app, with the test's own database.
 
-Each test has a Redis server, a database file and a school at Credly of its own, which the test sees as its workers do; the
-Credly emulator serves all tests of a process.
+Each test has a Redis server and a school at Credly of its own, which the test sees as its workers do; the Credly emulator and
+the database, which is emptied after each, serve all tests of a process.
 """
 
 import os
-import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery
 from django.conf import settings
-from django.db import connections
+from django.db import connection
 from pytest_celery import CeleryTestSetup, CeleryWorkerCluster
-from pytest_django import DjangoDbBlocker
 
 from pipeline import brokers, nudges
 from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.rabbitmq import RabbitMQServer
 from pipeline.embedded.redis import servers
 from tests.credly.emulated_credly import EmulatedCredly, running_emulator
+from tests.databases import patient
 from tests.tasks.nodes import (
     PROJECT,
     BrokerNode,
@@ -37,9 +36,13 @@ from tests.tasks.nodes import (
 from tests.tasks.rabbitmq_nodes import RabbitMQNode, rabbitmq_node, running_rabbitmq
 from tests.tasks.school import School
 
+PATIENCE_SECONDS = 20
+"""How long a process waits where a test has locked the database: for longer than a worker may take to end."""
+
 Start = Callable[..., ChildProcess]
 StartWorker = Callable[..., WorkerNode]
 Blocked = Callable[[], AbstractContextManager[None]]
+Forget = Callable[[], None]
 
 OTHER_REDIS = servers() if os.environ.get("REDIS_SERVERS") == "all" else {}
 
@@ -73,31 +76,13 @@ def credly() -> Iterator[EmulatedCredly]:
         yield emulator
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with all tables, to be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "db.sqlite3"
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"],
-        cwd=PROJECT,
-        check=True,
-        env={**os.environ, "DEBUG": "true", "DATABASE_URL": f"sqlite:///{file}"},
-    )
-    return file
-
-
 @pytest.fixture
-def database(migrated: Path, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
-    """A database file for the processes and, as its default connection, for the test."""
-    file = tmp_path / "db.sqlite3"
-    with sqlite3.connect(migrated) as source, sqlite3.connect(file) as copy:
-        source.backup(copy)
-    before = connections["default"]
-    connections["default"] = type(before)({**before.settings_dict, "NAME": str(file)}, "default")
-    with django_db_blocker.unblock():
-        yield file
-        connections["default"].close()
-    connections["default"] = before
+def database(transactional_db: None) -> str:
+    """The URL of the test's own database, for its processes; what they leave in it is gone after the test."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return patient(f"sqlite:///{name}", PATIENCE_SECONDS)
+    return patient(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl(), PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -158,7 +143,7 @@ def celery_setup_app(celery_broker: BrokerNode, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def environment(database: Path, celery_broker: BrokerNode, bus_url: str, credly: EmulatedCredly) -> dict[str, str]:
+def environment(database: str, celery_broker: BrokerNode, bus_url: str, credly: EmulatedCredly) -> dict[str, str]:
     """The environment of every process.  The event bus is another database of the broker's server, or another server."""
     inherited = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
     return {
@@ -166,7 +151,7 @@ def environment(database: Path, celery_broker: BrokerNode, bus_url: str, credly:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
         "SECRET_KEY": settings.SECRET_KEY,  # with another one the API keys in the database could not be read
-        "DATABASE_URL": f"sqlite:///{database}",
+        "DATABASE_URL": database,
         "CELERY_BROKER_URL": celery_broker.url,
         "EVENT_BUS_REDIS_CONNECTION_URL": bus_url,
         "BADGES_ENABLED": "true",
@@ -231,20 +216,55 @@ def credly_worker(celery_setup: CeleryTestSetup) -> WorkerNode:
     return celery_setup.worker_cluster[1]
 
 
+BLOCKING = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "BEGIN; LOCK TABLE pipeline_event IN EXCLUSIVE MODE",
+    "mysql": "LOCK TABLES pipeline_event READ",
+}
+
+
 @pytest.fixture
-def writes_blocked(database: Path) -> Callable[[], AbstractContextManager[None]]:
-    """While `writes_blocked()` lasts, whoever writes to the database waits (and so a worker holds its task)."""
+def writes_blocked(database: str) -> Blocked:
+    """While `writes_blocked()` lasts, whoever writes to an event waits (and so a worker holds its task)."""
 
     @contextmanager
     def blocked() -> Iterator[None]:
-        with closing(sqlite3.connect(database, isolation_level=None)) as another:
-            another.execute("BEGIN IMMEDIATE")
+        with closing(connection.copy()) as another, another.cursor() as cursor:
+            cursor.execute(BLOCKING[connection.vendor])
             yield
-            another.execute("ROLLBACK")
 
     return blocked
 
 
+SESSIONS = {
+    # Those that wait for a lock, and how one is ended.
+    "postgresql": (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        "SELECT pg_terminate_backend(%s, 5000)",
+    ),
+    "mysql": (
+        "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND state LIKE 'Waiting for%%'",
+        "KILL %s",
+    ),
+}
+
+
 @pytest.fixture
-def school(database: Path, credly: EmulatedCredly) -> School:
+def last_words_unheard(database: str) -> Forget:
+    """Has a server forget what those who wait for a lock have asked for; else it does that also for the dead."""
+
+    def forget() -> None:
+        if connection.vendor == "sqlite":
+            return
+        waiting, end = SESSIONS[connection.vendor]
+        with connection.cursor() as cursor:
+            cursor.execute(waiting, [])
+            for (session,) in cursor.fetchall():
+                cursor.execute(end, [session])
+
+    return forget
+
+
+@pytest.fixture
+def school(database: str, credly: EmulatedCredly) -> School:
     return School(credly)

@@ -1,10 +1,14 @@
 """The broker away while workers run and events come in."""
 
+from threading import Thread
+
 import pytest
 from celery import Celery
+from django.db import connection
+from kombu.transport import pyamqp
 from pytest_celery import CeleryTestSetup
 
-from pipeline import nudges
+from pipeline import brokers, nudges
 from tests.system.conditions import eventually
 from tests.tasks.conftest import on_every_broker
 from tests.tasks.nodes import BrokerNode
@@ -64,3 +68,28 @@ def test_a_nudge_to_a_broker_that_hangs_is_given_up(
         celery_broker.server.thaw()
     assert "The broker did not take 1 nudge(s) for evaluate" in caplog.text
     assert status(event) == "received"
+
+
+@pytest.mark.timeout(60)
+def test_control_without_our_limits_a_nudge_to_a_broker_that_hangs_hangs_with_it(
+    celery_broker: BrokerNode, celery_setup_app: Celery, school: School, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pyamqp.Transport, "Connection", pyamqp.Connection)
+    celery_setup_app.conf.broker_transport_options = {"confirm_publish": True, "socket_timeout": None}
+    nudges.evaluate([school.passes()])
+    event = school.passes()
+
+    def nudge() -> None:
+        nudges.evaluate([event])
+        connection.close()
+
+    nudging = Thread(target=nudge)
+    celery_broker.server.freeze()
+    try:
+        nudging.start()
+        nudging.join(brokers.REDIS_OPTIONS["socket_timeout"] + 2)
+        assert nudging.is_alive()
+    finally:
+        celery_broker.server.thaw()
+    nudging.join()
+    eventually(lambda: celery_broker.waiting("evaluate") == 2)

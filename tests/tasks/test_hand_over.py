@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
@@ -39,13 +40,33 @@ def test_one_nudge_carries_an_event_through_all_stages(
     assert "Task issue[" not in worker.logs()
 
 
-def test_bad_events_of_a_batch_do_not_hold_back_the_others(celery_setup: CeleryTestSetup, school: School):
-    unwritable, *_ = learners = [school.learner() for _ in range(4)]
+@pytest.fixture
+def refuse_to_insert(database: str) -> Iterator[Callable[[int], None]]:
+    """Have the database refuse the learner with an LMS user id."""
+    refuse, mend = BY_A_TRIGGER if connection.vendor == "sqlite" else BY_A_CONSTRAINT
     with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TRIGGER refuse BEFORE INSERT ON pipeline_learner "
-            f"WHEN NEW.lms_user_id = {unwritable.id} BEGIN SELECT RAISE(ABORT, 'refused'); END"
-        )
+        yield lambda lms_user_id: cursor.execute(refuse.format(lms_user_id))
+        cursor.execute(mend)
+
+
+BY_A_TRIGGER = (
+    "CREATE TRIGGER refuse BEFORE INSERT ON pipeline_learner "
+    "WHEN NEW.lms_user_id = {} BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    "DROP TRIGGER refuse",
+)
+"""SQLite adds no constraint to a table that is there."""
+
+BY_A_CONSTRAINT = (
+    "ALTER TABLE pipeline_learner ADD CONSTRAINT refuse CHECK (lms_user_id <> {})",
+    "ALTER TABLE pipeline_learner DROP CONSTRAINT refuse",
+)
+
+
+def test_bad_events_of_a_batch_do_not_hold_back_the_others(
+    celery_setup: CeleryTestSetup, school: School, refuse_to_insert: Callable[[int], None]
+):
+    unwritable, *_ = learners = [school.learner() for _ in range(4)]
+    refuse_to_insert(unwritable.id)
     good = [school.message(learner) for learner in learners]
     without_learner = school.message(payload={"is_passing": True})
     of_no_kind = school.message(payload=["neither", "this"])

@@ -12,13 +12,13 @@ from django.utils import timezone
 from pipeline import nudges
 from pipeline.models import Event
 from tests.system.conditions import eventually
-from tests.tasks.conftest import Blocked, Start, StartWorker, on_every_broker
+from tests.tasks.conftest import Blocked, Forget, Start, StartWorker, on_every_broker
 from tests.tasks.nodes import BrokerNode, WorkerNode
 from tests.tasks.school import School, nothing_waits, status
 
 
 @pytest.fixture
-def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -> UUID:
+def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked, last_words_unheard: Forget) -> UUID:
     """The id of an event whose worker was killed while it persisted it."""
     worker = start_worker("worker")
     assert worker.ready()
@@ -27,6 +27,7 @@ def killed(start_worker: StartWorker, school: School, writes_blocked: Blocked) -
         nudges.persist([event])
         eventually(lambda: worker.active("persist"))
         worker.kill()
+        last_words_unheard()
     assert status(event) == "received"
     return event
 
@@ -77,7 +78,7 @@ def test_the_message_that_a_killed_worker_held_goes_to_another_after_the_visibil
 
 @on_every_broker
 def test_the_work_of_a_killed_child_is_done_again_at_once(
-    start_worker: StartWorker, school: School, writes_blocked: Blocked
+    start_worker: StartWorker, school: School, writes_blocked: Blocked, last_words_unheard: Forget
 ):
     worker = start_worker("worker")
     assert worker.ready()
@@ -86,6 +87,7 @@ def test_the_work_of_a_killed_child_is_done_again_at_once(
         nudges.persist([event])
         [task] = eventually(lambda: worker.active("persist"))
         os.kill(task["worker_pid"], signal.SIGKILL)
+        last_words_unheard()
         eventually(lambda: _worked_on_by_another(worker, task["worker_pid"]), seconds=15)
     eventually(lambda: status(event) == "processed")
 
@@ -110,3 +112,14 @@ def test_a_message_that_always_kills_its_child_is_set_aside_and_its_neighbours_g
     eventually(lambda: celery_broker.taken() == celery_broker.waiting("housekeeping") == 0)
     assert len(runs.read_text().splitlines()) == 1 + 3
     assert worker.process.running
+
+
+@on_every_broker
+def test_control_without_an_end_of_tries_it_kills_one_child_after_the_other(
+    start_worker: StartWorker, celery_setup_app: Celery, celery_broker: BrokerNode, tmp_path: Path
+):
+    assert start_worker("worker", "-I", "tests.tasks.poison,tests.tasks.careless", WITHOUT="an end of tries").ready()
+    runs = tmp_path / "runs"
+    celery_setup_app.send_task("poison", [str(runs)])
+    eventually(runs.exists)
+    eventually(lambda: len(runs.read_text().splitlines()) > 2 * (1 + 3))

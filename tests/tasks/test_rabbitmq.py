@@ -4,13 +4,17 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
+from uuid import UUID
 
 import pytest
 from celery import Celery
-from kombu import Connection
+from django.db import connection as database_connection
+from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError
+from kombu.transport import pyamqp
 
-from pipeline import brokers, nudges
+from pipeline import brokers, nudges, rabbitmq
 from pipeline.ledgers import claims
 from tests.system.conditions import eventually
 from tests.tasks.conftest import Start, StartWorker, use_broker
@@ -55,15 +59,73 @@ def test_what_kills_its_worker_is_set_aside_by_us_before_rabbitmq_drops_it():
     assert claims.MOST_TAKEN_UP * 2 < brokers.MOST_DELIVERIES
 
 
-def test_a_message_that_is_given_back_too_often_is_dropped(celery_broker: RabbitMQNode, celery_setup_app: Celery):
-    celery_setup_app.send_task("housekeeping")
-    eventually(lambda: celery_broker.waiting("housekeeping") == 1)
+def give_back_too_often(broker: RabbitMQNode, app: Celery) -> None:
+    """A message, which its queue must have been told of before."""
+    app.send_task("housekeeping")
+    eventually(lambda: broker.waiting("housekeeping") == 1)
     for _ in range(brokers.MOST_DELIVERIES + 1):
-        with Connection(celery_broker.url) as connection:
+        with Connection(broker.url) as connection:
             channel = connection.default_channel
             message = eventually(lambda channel=channel: channel.basic_get("housekeeping"))
             channel.basic_reject(message.delivery_tag, requeue=True)
+
+
+def test_a_message_that_is_given_back_too_often_is_dropped(celery_broker: RabbitMQNode, celery_setup_app: Celery):
+    give_back_too_often(celery_broker, celery_setup_app)
     eventually(lambda: celery_broker.waiting("housekeeping") == 0)
+
+
+def test_control_without_a_limit_of_deliveries_it_goes_round_for_ever(
+    celery_broker: RabbitMQNode, celery_setup_app: Celery
+):
+    told = {"x-queue-type": "quorum"}
+    unlimited = Queue("housekeeping", Exchange("housekeeping"), "housekeeping", queue_arguments=told)
+    celery_setup_app.conf.task_queues = [unlimited]
+    give_back_too_often(celery_broker, celery_setup_app)
+    eventually(lambda: celery_broker.waiting("housekeeping") == 1)
+
+
+def nudge_as_it_dies(broker: RabbitMQNode, school: School) -> None:
+    """One nudge that RabbitMQ took, and one that it is sent before it is killed; then it is back.
+
+    What a queue is called RabbitMQ writes down seconds after it was declared; what an unknown one held, it does not find.
+    """
+    nudges.evaluate([school.passes()])
+    eventually(lambda: broker.waiting("evaluate") == 1)
+    broker.server.server.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
+    broker.server.freeze()
+    nudges.evaluate([school.passes()])
+    broker.server.kill()
+    broker.server.start()
+
+
+NOT_TAKEN = "The broker did not take 1 nudge(s) for evaluate"
+
+
+def test_a_nudge_that_was_confirmed_outlives_a_kill_of_rabbitmq_and_one_that_was_not_is_told_of(
+    celery_broker: RabbitMQNode, celery_setup_app: Celery, school: School, caplog: pytest.LogCaptureFixture
+):
+    nudge_as_it_dies(celery_broker, school)
+    assert f"{NOT_TAKEN} (NotTaken)" in caplog.text
+    eventually(lambda: celery_broker.waiting("evaluate") == 1)
+
+
+def test_control_without_confirmations_a_nudge_is_lost_and_nobody_told(
+    celery_broker: RabbitMQNode, celery_setup_app: Celery, school: School, caplog: pytest.LogCaptureFixture
+):
+    celery_setup_app.conf.broker_transport_options = {**brokers.RABBITMQ_OPTIONS, "confirm_publish": False}
+    nudge_as_it_dies(celery_broker, school)
+    assert caplog.text == ""
+    eventually(lambda: celery_broker.waiting("evaluate") == 1)
+
+
+def test_control_what_is_not_to_be_kept_is_gone_after_a_kill_of_rabbitmq(
+    celery_broker: RabbitMQNode, celery_setup_app: Celery, school: School
+):
+    celery_setup_app.conf.update(task_queues=None, task_default_delivery_mode="transient")
+    nudge_as_it_dies(celery_broker, school)
+    nudges.evaluate([school.passes()])
+    assert eventually(lambda: celery_broker.waiting("evaluate")) == 1
 
 
 def test_a_nudge_that_nobody_took_in_time_expires(
@@ -90,11 +152,29 @@ def test_a_nudge_to_a_broker_whose_disk_is_full_is_given_up_at_once(
     with short_of_disk(celery_broker):
         for event in events:
             nudges.evaluate([event])
-    assert caplog.text.count("The broker did not take 1 nudge(s) for evaluate (Blocked)") == len(events)
+    assert caplog.text.count(f"{NOT_TAKEN} (Blocked)") == len(events)
     caplog.clear()
     nudges.evaluate(events)
     assert caplog.text == ""
     eventually(lambda: celery_broker.waiting("evaluate") > connected)
+
+
+def test_control_with_kombus_own_connection_a_nudge_waits_until_the_disk_has_room(
+    celery_broker: RabbitMQNode, celery_setup_app: Celery, school: School, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pyamqp.Transport, "Connection", pyamqp.Connection)
+
+    def nudge(event: UUID) -> None:
+        nudges.evaluate([event])
+        database_connection.close()
+
+    nudging = Thread(target=nudge, args=[school.passes()])
+    with short_of_disk(celery_broker):
+        nudging.start()
+        nudging.join(2 * rabbitmq.CONFIRM_SECONDS)
+        assert nudging.is_alive()
+    nudging.join()
+    eventually(lambda: celery_broker.waiting("evaluate") == 1)
 
 
 def test_while_the_disk_is_full_workers_do_what_they_got_and_end_in_time_and_after_it_all_goes_on(
@@ -113,6 +193,10 @@ def test_while_the_disk_is_full_workers_do_what_they_got_and_end_in_time_and_aft
         start(process)
     eventually(nothing_waits)
     assert school.issued() == ["1"]
+
+
+ANOTHER_NAME = "127.1"
+"""Of the same machine; no certificate has it."""
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +244,15 @@ def test_a_certificate_for_another_name_is_not_believed(
     authority = f"?ssl_ca_certs={certificates.authority}"
     use_broker(celery_setup_app, tls_url + authority)
     nudges.ping()
-    another_name = "127.1"  # of the same machine
-    use_broker(celery_setup_app, tls_url.replace("127.0.0.1", another_name) + authority)
+    use_broker(celery_setup_app, tls_url.replace("127.0.0.1", ANOTHER_NAME) + authority)
     with pytest.raises(OperationalError, match="certificate verify failed"):
         nudges.ping()
+
+
+def test_control_its_library_by_itself_believes_a_certificate_for_another_name(
+    tls_url: str, certificates: Certificates, celery_setup_app: Celery
+):
+    use_broker(celery_setup_app, f"{tls_url.replace('127.0.0.1', ANOTHER_NAME)}?ssl_ca_certs={certificates.authority}")
+    unnamed = {name: value for name, value in celery_setup_app.conf.broker_use_ssl.items() if name != "server_hostname"}
+    celery_setup_app.conf.broker_use_ssl = unnamed
+    nudges.ping()

@@ -1,14 +1,16 @@
 """SIGTERM: gone within ten seconds, and what was held is finished by the next worker."""
 
 import signal
+import subprocess
 
+import pytest
 from celery import Celery
 from django.utils import timezone
 
 from pipeline import nudges
 from pipeline.models import Badge
 from tests.system.conditions import eventually
-from tests.tasks.conftest import Blocked, StartWorker, on_every_broker
+from tests.tasks.conftest import Blocked, Forget, StartWorker, on_every_broker
 from tests.tasks.nodes import BrokerNode, WorkerNode
 from tests.tasks.school import School, nothing_waits, status
 
@@ -42,8 +44,22 @@ def test_a_worker_ends_in_time_while_its_broker_hangs(start_worker: StartWorker,
         assert stopped_in_time(worker)
 
 
+def test_control_a_worker_that_takes_leave_of_a_broker_that_hangs_never_ends(
+    start_worker: StartWorker, celery_broker: BrokerNode
+):
+    worker = start_worker("worker", "-I", "tests.tasks.careless", WITHOUT="leaving in time")
+    assert worker.ready()
+    celery_broker.server.freeze()
+    with pytest.raises(subprocess.TimeoutExpired):
+        stopped_in_time(worker)
+
+
 def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
-    start_worker: StartWorker, celery_broker: BrokerNode, school: School, writes_blocked: Blocked
+    start_worker: StartWorker,
+    celery_broker: BrokerNode,
+    school: School,
+    writes_blocked: Blocked,
+    last_words_unheard: Forget,
 ):
     worker = start_worker("worker")
     assert worker.ready()
@@ -54,6 +70,7 @@ def test_a_worker_that_cannot_finish_hands_back_what_it_holds(
         eventually(lambda: len(worker.active("persist")) == 2)
         eventually(lambda: celery_broker.taken() == 5)
         assert stopped_in_time(worker)
+        last_words_unheard()
         eventually(lambda: (celery_broker.waiting("persist"), celery_broker.taken()) == (5, 0), GIVEN_BACK_SECONDS)
     start_worker("worker")
     eventually(lambda: {status(event) for event in events} == {"processed"})

@@ -99,7 +99,13 @@ SERVICES = {
     "CREDLY_SANDBOX_API_BASE_URL": ["http://{}/v1/"],
     "CELERY_BROKER_URL": ["redis://:secret@{}:6379/0", "amqp://me:secret@{}//", "sentinel://{}:26379/0"],
     "EVENT_BUS_REDIS_CONNECTION_URL": ["redis://:secret@{}/0"],
-    "DATABASE_URL": ["postgres://me:secret@{}/badges", "postgres://me:secret@{}/badges?sslmode=prefer"],
+    "DATABASE_URL": [
+        "postgres://me:secret@{}/badges",
+        "postgres://me:secret@{}/badges?sslmode=prefer",
+        "mysql://me:secret@{}/badges",
+        "mysql://me:secret@{}/badges?ssl_mode=PREFERRED",
+        "mysql://me:secret@{}/badges?ssl-ca=/srv/authority.pem",
+    ],
 }
 
 
@@ -119,6 +125,8 @@ def test_what_is_called_on_another_machine_without_tls_is_warned_of(unencrypted:
         ("CELERY_BROKER_URL", "amqps://there.example.org//"),
         ("EVENT_BUS_REDIS_CONNECTION_URL", "unix:///run/redis.sock"),
         ("DATABASE_URL", "postgres://there.example.org/badges?sslmode=verify-full"),
+        ("DATABASE_URL", "mysql://there.example.org/badges?ssl_mode=VERIFY_IDENTITY&ssl-ca=/srv/authority.pem"),
+        ("DATABASE_URL", "mysql://there.example.org/badges?ssl_mode=REQUIRED"),
         ("DATABASE_URL", "postgres://%2Frun%2Fpostgresql/badges"),
         ("DATABASE_URL", "sqlite:////srv/db.sqlite3"),
     ],

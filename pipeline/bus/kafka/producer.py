@@ -25,6 +25,9 @@ from pipeline.bus.unavailable import BusUnavailable
 DELIVERY_SECONDS = 8.0
 """How long the brokers may take to confirm: well below the limit of a task, which stops at the first failure."""
 
+_left_behind: list[Producer] = []
+"""Clients of the process that this one was forked from: freeing one here may wait for its threads without end (measured)."""
+
 
 class KafkaProducer(EventBusProducer):
     """Writes events to Kafka topics and waits until all replicas in sync have each of them.
@@ -86,7 +89,10 @@ class KafkaProducer(EventBusProducer):
             raise BusUnavailable(f"Kafka did not take an event for {stream} ({reason}).")
 
     def _connected(self) -> Producer:
-        if self._client is None or self._process != os.getpid():
+        if self._client is not None and self._process != os.getpid():
+            _left_behind.append(self._client)
+            self._client = None
+        if self._client is None:
             self._process = os.getpid()
             self._client = Producer(
                 configuration(acks="all", enable_idempotence=True, message_timeout_ms=int(DELIVERY_SECONDS * 1000))

@@ -29,6 +29,14 @@ LEAVE_SECONDS = 3.0
 SESSION_MS = 30_000
 """After this without a sign of life a consumer counts as dead, and others get its partitions."""
 
+HANG_MS = 60_000
+"""After this without a read a consumer counts as dead too, and answers to a lost request to join are no longer waited for.
+
+Longer than storing a batch takes while the database does not answer.
+"""
+
+HEARTBEAT_MS = 3_000
+
 _SHARED_OUT_ANEW = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID)
 
 
@@ -70,7 +78,12 @@ class TopicReader:
         self._owes = False
         self._client = Consumer(
             configuration(
-                group_id=group, enable_auto_commit=False, auto_offset_reset="error", session_timeout_ms=SESSION_MS
+                group_id=group,
+                enable_auto_commit=False,
+                auto_offset_reset="error",
+                session_timeout_ms=SESSION_MS,
+                heartbeat_interval_ms=HEARTBEAT_MS,
+                max_poll_interval_ms=HANG_MS,
             )
         )
         self._client.subscribe([self.stream], on_assign=self._take, on_revoke=self._leave, on_lost=self._leave)
@@ -104,11 +117,8 @@ class TopicReader:
         following: dict[int, int] = {}
         for partition, offset in map(entry_key, entry_ids):
             following[partition] = max(following.get(partition, 0), offset + 1)
-        try:
-            self._commit({partition: offset for partition, offset in following.items() if partition in self._assigned})
-        except KafkaException as error:
-            if error.args[0].code() not in _SHARED_OUT_ANEW:
-                raise
+        ours = {partition: offset for partition, offset in following.items() if partition in self._assigned}
+        if not self._commit(ours):
             logger.info("Topic %s is shared out anew; %d messages will be read again", self.stream, len(entry_ids))
             self._start_over()
         self._owes = False
@@ -126,13 +136,21 @@ class TopicReader:
         self._owes = False
 
     def _place(self) -> None:
-        """Find out where to begin in each partition, note that on the bus, and begin."""
+        """Find out where to begin in each partition, note that on the bus, and begin.
+
+        If partitions are shared out anew meanwhile, that is left to the next owner: to hear who it is one must read on, though
+        nothing comes.
+        """
+        self._client.assign([])
         known = positions.committed(self._client, self.stream)
         self._on_placed(any(offset is not None for offset in known.values()))
         starts = self._sought() or {
             partition: self._start(partition, known.get(partition)) for partition in self._unplaced
         }
-        self._commit({partition: offset for partition, offset in starts.items() if offset != known.get(partition)})
+        if not self._commit(
+            {partition: offset for partition, offset in starts.items() if offset != known.get(partition)}
+        ):
+            return
         self._since = None
         self._client.assign([TopicPartition(self.stream, partition, offset) for partition, offset in starts.items()])
         self._unplaced = []
@@ -166,13 +184,20 @@ class TopicReader:
             for each in found
         }  # fmt: skip
 
-    def _commit(self, offsets: Mapping[int, int]) -> None:
+    def _commit(self, offsets: Mapping[int, int]) -> bool:
+        """Whether Kafka took them, which it does not while partitions are shared out anew."""
         if not offsets:
-            return
+            return True
         wanted = [TopicPartition(self.stream, partition, offset) for partition, offset in offsets.items()]
-        for done in within(ANSWER_SECONDS, lambda: self._client.commit(offsets=wanted, asynchronous=False)):
-            if done.error:
-                raise KafkaException(done.error)
+        try:
+            for done in within(ANSWER_SECONDS, lambda: self._client.commit(offsets=wanted, asynchronous=False)):
+                if done.error:
+                    raise KafkaException(done.error)
+        except KafkaException as error:
+            if error.args[0].code() in _SHARED_OUT_ANEW:
+                return False
+            raise
+        return True
 
     def _is_readable(self, message: Message) -> bool:
         error = message.error()

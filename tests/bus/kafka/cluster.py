@@ -1,4 +1,8 @@
-"""Kafka for a test: the mock cluster and a schema registry of ours, each in a process of its own, or a real cluster."""
+"""Kafka for a test: the mock cluster and a schema registry of ours, each in a process of its own, or a real cluster.
+
+A real one (`KAFKA_TEST_BOOTSTRAP`, `KAFKA_TEST_SCHEMA_REGISTRY`) is called without a login; topics and groups have names of
+their own, and the topics are deleted in the end.
+"""
 
 import json
 import os
@@ -8,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -20,6 +24,12 @@ REAL_BOOTSTRAP = os.environ.get("KAFKA_TEST_BOOTSTRAP", "")
 REAL_REGISTRY = os.environ.get("KAFKA_TEST_SCHEMA_REGISTRY", "")
 PARTITIONS = 4
 
+SESSION_MS = 6_000 if REAL_BOOTSTRAP else 3_000
+"""A real broker takes no session below six seconds.  The mock shares partitions out a second before the session's end."""
+
+HANG_MS = 10_000
+"""A mock that got no time of the machine for a second forgets who wants to join: then it is asked again after this."""
+
 
 @dataclass
 class Part:
@@ -28,8 +38,23 @@ class Part:
     process: "subprocess.Popen[str]"
     told: dict[str, str]
 
+    def order(self, *order: object) -> None:
+        """Have it do something, and wait until that is done."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{json.dumps(order)}\n")
+        self.process.stdin.flush()
+        assert json.loads(self.process.stdout.readline()) == {"done": list(order)}
+
     def hang(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
+
+    def refuse(self) -> None:
+        """A broker ends all connections and takes no more."""
+        self.order("down")
+
+    def accept(self) -> None:
+        self.order("up")
 
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -56,6 +81,7 @@ class Kafka:
     registry_url: str
     broker: Part | None = None
     registry: Part | None = None
+    created: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -65,15 +91,28 @@ class Kafka:
         }
 
     def create(self, topic: str) -> None:
-        if self.broker is None:
-            client = AdminClient({"bootstrap.servers": self.bootstrap})
-            client.create_topics([NewTopic(topic, PARTITIONS)])[topic].result(30)
+        if self.broker:
+            self.broker.order("create", topic)
             return
-        assert self.broker.process.stdin
-        assert self.broker.process.stdout
-        self.broker.process.stdin.write(f"{topic}\n")
-        self.broker.process.stdin.flush()
-        self.broker.process.stdout.readline()
+        self.created.append(topic)
+        self._administrator().create_topics([NewTopic(topic, PARTITIONS)])[topic].result(30)
+
+    def delete(self, topic: str, before: int, partition: int = 0) -> None:
+        """Remove the messages before an offset, as retention does."""
+        if self.broker:
+            self.broker.order("delete", topic, partition, before)
+            return
+        for done in self._administrator().delete_records([TopicPartition(topic, partition, before)]).values():
+            done.result(30)
+
+    def clear(self) -> None:
+        """Remove the topics from a real cluster."""
+        if self.created:
+            for done in self._administrator().delete_topics(self.created).values():
+                done.result(30)
+
+    def _administrator(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.bootstrap})
 
     def produce(self, topic: str, *messages: tuple[Any, Any], partition: int = 0) -> None:
         """Put raw messages, header mapping and value, on one partition."""
@@ -118,7 +157,9 @@ class Kafka:
             "bootstrap.servers": self.bootstrap,
             "group.id": group,
             "enable.auto.commit": False,
-            "session.timeout.ms": 6_000,
+            "session.timeout.ms": SESSION_MS,
+            "heartbeat.interval.ms": SESSION_MS // 3,
+            "max.poll.interval.ms": HANG_MS,
             "log_level": 3,
         }
 
@@ -126,7 +167,12 @@ class Kafka:
 @contextmanager
 def running_kafka() -> Iterator[Kafka]:
     if REAL_BOOTSTRAP:
-        yield Kafka(REAL_BOOTSTRAP, REAL_REGISTRY)
+        assert REAL_REGISTRY, "KAFKA_TEST_SCHEMA_REGISTRY is needed with KAFKA_TEST_BOOTSTRAP"
+        kafka = Kafka(REAL_BOOTSTRAP, REAL_REGISTRY)
+        try:
+            yield kafka
+        finally:
+            kafka.clear()
         return
     with part("mock_cluster") as broker, part("schema_registry") as registry:
         yield Kafka(broker.told["bootstrap"], registry.told["url"], broker, registry)

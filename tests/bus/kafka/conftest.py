@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("confluent_kafka", reason="Kafka is an optional requirement: requirements-kafka.txt")
 
-from pipeline.bus.kafka import reader
 from tests.bus.kafka.cluster import Kafka, running_kafka
+from tests.bus.kafka.pace import be_quick
 
 TOPIC = "learning-badges-lifecycle"
 
@@ -41,9 +41,7 @@ def configure(kafka: Kafka, settings: Any, monkeypatch: pytest.MonkeyPatch) -> N
     for name, value in kafka.environment.items():
         setattr(settings, name, value)
     settings.EVENT_BUS_TOPIC_PREFIX = f"test-{uuid4()}"
-    # The mock gives the partitions of a member that left to others only after its session.
-    monkeypatch.setattr(reader, "SESSION_MS", 6_000)
-    monkeypatch.setattr(reader, "BLOCK_SECONDS", 0.2)
+    be_quick(monkeypatch.setattr)
     kafka.create(f"{settings.EVENT_BUS_TOPIC_PREFIX}-{TOPIC}")
 
 

@@ -1,4 +1,6 @@
-"""Our consumer in a process that tests may strike: with a short session, and an end by SIGKILL where the first argument says.
+"""Our consumer in a process that tests may strike: with short waits, and an end by SIGKILL where the first argument says.
+
+The second argument is its group.
 
 `well`: it lives.  `stored`: it dies when a batch is stored and not acknowledged.  `acknowledged-first`, the control: the
 order is turned round, and it dies in between.
@@ -31,10 +33,11 @@ if __name__ == "__main__":
     django.setup()
     from pipeline.bus.kafka import reader
     from pipeline.stages.consume import StoringConsumer
+    from tests.bus.kafka.pace import be_quick
 
-    reader.SESSION_MS = 6_000
+    be_quick(setattr)
     if sys.argv[1] == "stored":
         reader.TopicReader.acknowledge = die  # type: ignore[method-assign]
     if sys.argv[1] == "acknowledged-first":
         StoringConsumer._take = acknowledge_first  # type: ignore[method-assign]
-    execute_from_command_line(["manage.py", "consume_events", "-t", TOPIC, "-g", "credentials_dev"])
+    execute_from_command_line(["manage.py", "consume_events", "-t", TOPIC, "-g", sys.argv[2]])

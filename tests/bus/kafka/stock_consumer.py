@@ -32,7 +32,7 @@ if __name__ == "__main__":
         """It has no setting for where a new group begins."""
 
         def _create_consumer(self):
-            start = {"group.id": "lms_dev", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+            start = {"group.id": f"lms-{prefix}", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
             return Consumer(load_common_settings() | start)
 
         def _deserialize_message_value(self, msg, signal):
@@ -53,4 +53,4 @@ if __name__ == "__main__":
 
     BADGE_AWARDED.connect(show, weak=False)
     BADGE_REVOKED.connect(show, weak=False)
-    FromTheBeginning(topic, "lms_dev").consume_indefinitely()
+    FromTheBeginning(topic, f"lms-{prefix}").consume_indefinitely()

@@ -2,16 +2,18 @@
 
 import json
 import signal
+import sqlite3
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pipeline.embedded.process import ChildProcess
 from pipeline.embedded.system import System
-from tests.bus.kafka.cluster import Kafka
+from tests.bus.kafka.cluster import PARTITIONS, Kafka
 from tests.bus.kafka.conftest import TOPIC
 from tests.bus.kafka.test_producer import read_by_stock_consumer
 from tests.system.academy import Academy, learner, penalty, requirement
@@ -20,7 +22,7 @@ from tests.system.conditions import eventually
 pytestmark = pytest.mark.system
 
 WORKERS = ("worker", "credly", "beat")
-GROUP = "credentials_dev"
+GROUP = f"group-{uuid.uuid4()}"
 AWARDED = "org.openedx.learning.badge.awarded.v1"
 REVOKED = "org.openedx.learning.badge.revoked.v1"
 
@@ -33,7 +35,7 @@ def prefix(kafka_cluster: Kafka) -> str:
 
 
 def system(folder: Path, kafka: Kafka, prefix: str, processes: tuple[str, ...] = ()) -> System:
-    environment = {**kafka.environment, "EVENT_BUS_TOPIC_PREFIX": prefix}
+    environment = {**kafka.environment, "EVENT_BUS_TOPIC_PREFIX": prefix, "EVENT_BUS_CONSUMER_GROUP": GROUP}
     return System(folder, processes=processes, lms=False, environment=environment)
 
 
@@ -45,16 +47,21 @@ def bare(tmp_path: Path, kafka_cluster: Kafka, prefix: str) -> Iterator[System]:
 
 
 def consume(running: System, manner: str = "well") -> ChildProcess:
-    command = [sys.executable, "-m", "tests.bus.kafka.consume", manner]
+    command = [sys.executable, "-m", "tests.bus.kafka.consume", manner, GROUP]
     return running.start_process(f"consumer-{uuid.uuid4().hex[:8]}", command)
 
 
 def events(running: System) -> int:
-    return sum(running.status()["events"].values())
+    """How many the inbox has."""
+    with closing(sqlite3.connect(f"file:{running.folder / 'db.sqlite3'}?mode=ro", uri=True)) as database:
+        [number] = database.execute("SELECT count(*) FROM pipeline_event").fetchone()
+    return int(number)
 
 
-def everything_is_read(running: System) -> bool:
-    return bool(running.status()["bus"]["unread"] == 0)
+def until_everything_is_read(kafka: Kafka, prefix: str) -> None:
+    topic = f"{prefix}-{TOPIC}"
+    ends = [kafka.bounds(topic, partition)[1] for partition in range(PARTITIONS)]
+    eventually(lambda: kafka.committed(topic, GROUP) == ends)
 
 
 def test_an_event_becomes_a_badge_and_both_signals_are_read_by_a_stock_consumer(
@@ -89,27 +96,27 @@ def test_a_consumer_killed_between_inbox_and_commit_loses_and_doubles_nothing(
     assert sum(kafka_cluster.committed(f"{prefix}-{TOPIC}", GROUP)) == 0
 
     consume(bare)
-    eventually(lambda: everything_is_read(bare))
+    until_everything_is_read(kafka_cluster, prefix)
     assert events(bare) == 20
 
 
-def test_control_a_consumer_that_commits_first_loses_what_it_dies_with(bare: System):
+def test_control_a_consumer_that_commits_first_loses_what_it_dies_with(bare: System, kafka_cluster: Kafka, prefix: str):
     bare.manage("produce_events", "--learners", "20", "--course", "course-v1:A+B+C")
     dying = consume(bare, "acknowledged-first")
     eventually(lambda: not dying.running)
-    consume(bare).wait_for_output("reads")
-    eventually(lambda: everything_is_read(bare))
+    consume(bare)
+    until_everything_is_read(kafka_cluster, prefix)
     assert events(bare) == 0
 
 
-def test_of_two_consumers_one_is_killed_and_the_other_reads_everything(bare: System):
+def test_of_two_consumers_one_is_killed_and_the_other_reads_everything(bare: System, kafka_cluster: Kafka, prefix: str):
     doomed, other = consume(bare), consume(bare)
     for process in (doomed, other):
         process.wait_for_output("reads")
     bare.manage("produce_events", "--learners", "50", "--course", "course-v1:A+B+C", "--course", "course-v1:D+E+F")
     doomed.send(signal.SIGKILL)
     produced = json.loads(bare.manage("produce_events", "--learners", "50", "--start-id", "51", "--json"))
-    eventually(lambda: everything_is_read(bare), 90)
+    until_everything_is_read(kafka_cluster, prefix)
     assert events(bare) == 100 + produced["distinct"]
 
 
@@ -118,7 +125,7 @@ def test_a_consumer_that_is_asked_to_stop_leaves_the_group_and_ends_well(bare: S
     bare.manage("produce_events", "--learners", "5")
     eventually(lambda: events(bare) == 5)
     leaving.send(signal.SIGTERM)
-    eventually(lambda: not leaving.running, 10)
+    eventually(lambda: not leaving.running)
     assert "stopped" in leaving.output()
 
 
