@@ -5,11 +5,16 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
 from pipeline import measures
 from pipeline.embedded.redis import RedisServer
 from tests.credly.emulated_credly import Academy, EmulatedCredly, running_emulator
+
+# A busy machine makes any example slow; a failure names the line that repeats it.
+hypothesis_settings.register_profile("anywhere", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("anywhere")
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,6 @@ pytestmark = pytest.mark.django_db
 settings.register_profile(
     "prospects",
     max_examples=50,
-    deadline=None,
-    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.register_profile("thorough prospects", settings.get_profile("prospects"), max_examples=1000)

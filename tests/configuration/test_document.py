@@ -1,7 +1,7 @@
 """What is read from a file, and every reason to refuse one, with its line, path and what is allowed."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.bus.catalogue import badge_event_types, key_paths
@@ -394,7 +394,6 @@ def test_a_key_is_in_no_error_and_in_no_representation():
     assert secret not in repr(read(changed("env:CREDLY_API_KEY ", secret)))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes_are_read_or_refused(content: bytes):
     try:
@@ -409,7 +408,6 @@ def test_any_bytes_are_read_or_refused(content: bytes):
 LINES = EXAMPLE.splitlines(keepends=True)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, len(LINES) - 1), max_size=3), st.permutations(range(len(LINES))), st.booleans())
 def test_any_mixture_of_a_files_lines_is_read_or_refused(dropped: list[int], order: list[int], shuffled: bool):
     chosen = order if shuffled else range(len(LINES))

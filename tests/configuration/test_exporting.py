@@ -270,7 +270,7 @@ def _store(model: type[Any], template: Template, fields: dict[str, Any]) -> Any:
     return row
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_importing_an_export_changes_nothing(data: st.DataObject):
     with transaction.atomic():
@@ -281,7 +281,7 @@ def test_importing_an_export_changes_nothing(data: st.DataObject):
         transaction.set_rollback(True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_an_export_makes_the_same_configuration_in_an_empty_database(data: st.DataObject):
     with transaction.atomic():

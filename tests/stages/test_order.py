@@ -28,13 +28,12 @@ from tests.stages.conftest import Site
 
 pytestmark = pytest.mark.django_db
 
-_shared = {
-    "deadline": None,
-    "print_blob": True,
-    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-}
-settings.register_profile("order", max_examples=100, **_shared)
-settings.register_profile("thorough", max_examples=2000, **_shared)
+settings.register_profile(
+    "order",
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("order"), max_examples=2000)
 PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "order"))
 
 ART = "course-v1:OpenedX+Art+2026"

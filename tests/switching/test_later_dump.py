@@ -392,9 +392,7 @@ def held() -> tuple[set[Any], set[Any]]:
 
 @given(history=histories())
 @settings(
-    deadline=None,
     max_examples=100,
-    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_a_dump_after_an_earlier_one_ends_like_the_later_one_alone(history: tuple[PeerDump, PeerDump], tmp_path):

@@ -99,9 +99,7 @@ def content() -> dict[str, list[Any]]:
 
 @given(dump=dumps())
 @settings(
-    deadline=None,
     max_examples=150,
-    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_a_second_run_changes_nothing_and_nothing_is_due_but_what_the_first_said(dump: PeerDump, tmp_path):
@@ -122,9 +120,7 @@ def test_a_second_run_changes_nothing_and_nothing_is_due_but_what_the_first_said
 
 @given(dump=dumps())
 @settings(
-    deadline=None,
     max_examples=100,
-    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_every_row_of_progress_fulfillments_and_badges_is_here_or_listed(dump: PeerDump, tmp_path):
