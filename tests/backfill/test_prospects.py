@@ -37,7 +37,7 @@ from tests.ledgers.builders import (
     template,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 settings.register_profile(
     "prospects",

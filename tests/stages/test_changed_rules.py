@@ -15,7 +15,7 @@ from tests.ledgers.builders import requirement as built
 from tests.ledgers.builders import template as bare
 from tests.stages.test_order import COURSE, LEARNERS, PROFILE, Example, many_passes
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 WHO = LEARNERS[0]
 

@@ -26,7 +26,7 @@ from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course, deliv
 from tests.rules import oracle
 from tests.stages.conftest import Site
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 settings.register_profile(
     "order",

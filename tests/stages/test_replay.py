@@ -23,7 +23,7 @@ from tests.stages.test_order import (
     play,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 
 def everything(site: Any) -> dict[str, Any]:
