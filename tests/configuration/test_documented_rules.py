@@ -5,16 +5,13 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
-import yaml
 
 from pipeline.configuration import conditions
 from pipeline.configuration.exporting import export_configuration
-from pipeline.embedded.system import PROJECT
 from pipeline.models import Operator, Template
+from tests.configuration.documented import EXAMPLES, PAGE, template_fields
 from tests.configuration.files import ORGANIZATION, imported
 
-PAGE = (PROJECT / "docs" / "badge-file.md").read_text()
-EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)]
 COMMON = {"uuid": str(UUID(int=1)), "organization": str(ORGANIZATION), "name": "Example", "active": True}
 
 PER_CONDITION = {"operator", "value", "per", "requirements", "event_type", "rules"}
@@ -22,10 +19,10 @@ PER_CONDITION = {"operator", "value", "per", "requirements", "event_type", "rule
 
 def whole(example: Any) -> dict[str, Any]:
     """A file with the example, which may be a part of one: a template's fields, or its requirements."""
-    fields = {"requirements": example} if isinstance(example, list) else example
-    if "version" in fields:
-        return dict(fields)
-    return {"version": 1, "organizations": [{"uuid": str(ORGANIZATION)}], "templates": [{**COMMON, **fields}]}
+    if "version" in example:
+        return dict(example)
+    template = {**COMMON, **template_fields(example)}
+    return {"version": 1, "organizations": [{"uuid": str(ORGANIZATION)}], "templates": [template]}
 
 
 def templates() -> list[dict[str, Any]]:
