@@ -26,7 +26,7 @@ from pipeline.reports.prospects import Totals, totals
 from pipeline.stages.backfill import CantRun, rules_of
 
 SECONDS = 5.0
-"""How long the page looks at kept events for its numbers; with more of them it says by how many they are."""
+"""How long the page looks at kept events for its numbers; after that it says by how many they are."""
 
 
 class SinceForm(forms.Form):
@@ -149,8 +149,8 @@ def _foreseen(template: Template, form: SinceForm) -> dict[str, Any]:
 def _numbers(found: Totals) -> str:
     gains = ngettext("%(number)s badge would be gained", "%(number)s badges would be gained", found.gains)
     losses = ngettext("%(number)s lost", "%(number)s lost", found.losses)
-    events = ngettext("by %(number)s kept event", "by %(number)s kept events", found.looked_at)
-    parts = ((gains, found.gains), (losses, found.losses), (events, found.looked_at))
+    events = ngettext("by %(number)s kept event", "by %(number)s kept events", found.events)
+    parts = ((gains, found.gains), (losses, found.losses), (events, found.events))
     return _("%(gains)s and %(losses)s, %(events)s.") % {
         name: text % {"number": f"{number:,}"}
         for name, (text, number) in zip(("gains", "losses", "events"), parts, strict=True)
@@ -159,13 +159,12 @@ def _numbers(found: Totals) -> str:
 
 def _rest(found: Totals) -> str:
     """What the numbers leave out; empty if nothing."""
-    if found.looked_at >= found.events:
+    if found.complete:
         return ""
-    text = _(
-        "%(rest)s more events are kept than there was time to look at here. The command backfill with --dry-run looks at all "
-        "and names the learners."
+    return _(
+        "More events may be kept: the time for looking was up. The command backfill with --dry-run looks at all and names the "
+        "learners."
     )
-    return text % {"rest": f"{found.events - found.looked_at:,}"}
 
 
 def _result(row: Backfill) -> str:

@@ -36,7 +36,7 @@ class Turn(NamedTuple):
 
 
 def begin(template: Template, rule: Rules, since: datetime | None, by: str = "") -> Backfill:
-    """Begin the template's backfill, or go on with it.  May be repeated: one that is running is left alone.
+    """Begin the template's backfill, or go on with it.  May be repeated: one that runs for these rules is left alone.
 
     One that was stopped goes on where it was, if it goes back to the same time and nothing was configured since.
 
@@ -46,11 +46,11 @@ def begin(template: Template, rule: Rules, since: datetime | None, by: str = "")
     now = timezone.now()
     unbegun = {"state": BackfillState.STOPPED, "until": now, "started_at": now}
     row, _ = Backfill.objects.get_or_create(template=template, defaults=unbegun)
-    as_it_was = (row.since, row.stamp, row.rule) == (since, rule.stamp, rule.fingerprint)
     if row.state == BackfillState.RUNNING and row.since != since:
         raise RunsOtherwise
-    if row.state == BackfillState.RUNNING and as_it_was:
+    if row.state == BackfillState.RUNNING and row.rule == rule.fingerprint:
         return row
+    as_it_was = (row.since, row.stamp, row.rule) == (since, rule.stamp, rule.fingerprint)
     if row.state == BackfillState.STOPPED and as_it_was:
         begun = _next(row, state=BackfillState.RUNNING, ended_at=None, note="", due_at=now)
     else:

@@ -1,5 +1,6 @@
 """Who passed which course and when, from a CSV of the LMS's: each line becomes the event that the LMS would have sent.
 
+What the list does not know of a course, such as its name, is missing from the event, so that no rule takes it for a value.
 The id of an event follows from what the line says, so a line that comes again is the same event.
 """
 
@@ -25,6 +26,12 @@ COLUMNS = ("username", "email", "name", "lms_user_id", "course_key", "is_passing
 SOURCE = "import_history"
 NAMESPACE = UUID("f1f6d6b4-6b0e-5f1c-9a53-8d0c2e0f7a11")
 """Of the ids: never to change, for then a second import would make other events."""
+
+KNOWN_OF_COURSES = frozenset({"course_key", "ccx_course_key", "master_course_key"})
+"""What the list tells of a course, as events name it."""
+
+LONGEST_HEADER = 200
+"""Characters of a wrong first line that are shown."""
 
 LARGEST_ID = 2**63 - 1
 YEARS = range(1970, 9999)
@@ -53,13 +60,16 @@ def read(file: Path) -> Iterator[DecodedMessage | BadValue]:
     The file is read as it goes, however long it is.
 
     Raises:
-        BadFile: it can't be read, is not UTF-8, or does not begin with the names of the columns.
+        BadFile: it can't be read, or not twice, is not UTF-8, or does not begin with the names of the columns.
     """
     try:
+        if file.exists() and not file.is_file():
+            raise BadFile(f"{file} is no regular file, and it is read twice: save what it gives as a file first")
         with file.open(encoding="utf-8-sig", newline="") as stream:
             lines = csv.DictReader(stream, strict=True)
             if sorted(lines.fieldnames or ()) != sorted(COLUMNS):
-                raise BadFile(f"The first line of {file} must name the columns: {','.join(COLUMNS)}")
+                found = ",".join(lines.fieldnames or ())[:LONGEST_HEADER]
+                raise BadFile(f"The first line of {file} must name the columns: {','.join(COLUMNS)}; it has {found!r}")
             for row in lines:
                 yield _message(row, lines.line_num)
     except OSError as error:
@@ -88,13 +98,14 @@ def _event(values: Mapping[str, Any], line: int) -> DecodedMessage:
     course, passing, time = values["course_key"], values["is_passing"], values["time"]
     event_id = uuid5(NAMESPACE, f"{learner.id}\n{course}\n{passing}\n{time.isoformat()}")
     event = passing_event(learner, course, passing, time, event_id)
+    known = {name: value for name, value in event.payload["course"].items() if name in KNOWN_OF_COURSES}
     return DecodedMessage(
         id=event.id,
         type=event.type,
         time=event.time,
         source=SOURCE,
         minorversion=event.signal.minor_version,
-        payload=event.payload,
+        payload=event.payload | {"course": known},
         position=f"line {line}",
     )
 

@@ -36,12 +36,12 @@ class Look(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """How many would gain and lose the badge, by the first `looked_at` of `events` kept events."""
+    """How many would gain and lose the badge, by so many kept events, and whether these are all."""
 
     gains: int
     losses: int
-    looked_at: int
     events: int
+    complete: bool
 
 
 @dataclass
@@ -91,17 +91,16 @@ def prospects(template: rules.Template, span: Span) -> Iterator[Look]:
 
 
 def totals(template: rules.Template, span: Span, seconds: float) -> Totals:
-    """How many badges a backfill would change.  Reads only, and for about so many seconds at the most."""
+    """How many badges a backfill would change.  Reads only, and nothing more once so many seconds are over."""
     until = time.monotonic() + seconds
-    looked_at, gains, losses = 0, 0, 0
-    events = kept.count(span)
+    gains, losses, events = 0, 0, 0
     for look in prospects(template, span):
-        looked_at += look.events
         gains += sum(each.gains for each in look.prospects)
         losses += sum(not each.gains for each in look.prospects)
+        events += look.events
         if time.monotonic() > until:
-            break
-    return Totals(gains, losses, looked_at, events)
+            return Totals(gains, losses, events, complete=False)
+    return Totals(gains, losses, events, complete=True)
 
 
 def _of_learners(template: rules.Template, met: Sequence[Met]) -> Iterator[Prospect]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import redirect_stdout
 from threading import Thread
 from uuid import uuid4
 
@@ -30,7 +31,7 @@ from tests.ledgers.builders import (
     requirement,
     template,
 )
-from tests.management.commands import run
+from tests.management.commands import Interrupting, run
 
 # A command closes its connections at its end, and with them a transaction that a test would be rolled back by.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
@@ -139,6 +140,45 @@ def test_without_workers_it_says_that_nothing_moves(capsys, monkeypatch):
     assert (ran.status, ran.out) == (1, "")
     assert "nothing moves. Start the workers and beat; it goes on by itself then" in ran.err
     assert begun(row).state == "running"
+
+
+def test_what_it_waited_for_is_said_when_nothing_moves(capsys, monkeypatch):
+    monkeypatch.setattr(backfill, "PATIENCE", 0.0)
+    row = course_template()
+    backfills.hold(begun(row), "Waits for its turn.")
+    ran = run(capsys, "backfill", str(row.uuid))
+    assert "nothing moves. It said last: Waits for its turn. Start the workers" in ran.err
+
+
+def test_without_a_terminal_it_says_once_what_it_waits_for(capsys, meanwhile):
+    row, said = course_template(), []
+
+    def is_said(note: str) -> bool:
+        said.append(capsys.readouterr().err)
+        return note in "".join(said)
+
+    def hold_and_stop() -> None:
+        running = Backfill.objects.get()
+        try:
+            for note in ("Waits for this.", "Waits for that."):
+                backfills.hold(running, note)
+                eventually(lambda waited_for=note: is_said(waited_for))
+            backfills.hold(running, "Waits for that.")
+        finally:
+            backfills.stop(running)
+
+    meanwhile(hold_and_stop)
+    last = run(capsys, "backfill", str(row.uuid)).err
+    assert "".join(said) == "Waits for this.\nWaits for that.\n"
+    assert last.startswith("CommandError: It was stopped.")
+
+
+def test_ctrl_c_ends_a_dry_run_in_one_line(capsys):
+    row = course_template()
+    ignored(passes(lms_learner(), 1))
+    with redirect_stdout(Interrupting()):
+        ran = run(capsys, "backfill", str(row.uuid), "--dry-run")
+    assert (ran.status, ran.err) == (130, "CommandError: Interrupted.\n")
 
 
 @pytest.fixture

@@ -1,20 +1,35 @@
 """What an operator sees of `import_history`, and what comes of it."""
 
 import csv
+import json
+import os
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline import stages
+from pipeline.admin import trial
 from pipeline.ledgers import inbox
 from pipeline.lms.events import CCX_PASSING, PASSING
 from pipeline.lms.history import COLUMNS
 from pipeline.management.commands import import_history
 from pipeline.models import Event, Learner
+from tests.admin.pages import page_url, text
 from tests.backfill.turning import held, run_through
-from tests.ledgers.builders import DEMO, course_template, deliver, lms_learner, passes
-from tests.management.commands import run
+from tests.ledgers.builders import (
+    DEMO,
+    PASSED,
+    course_template,
+    deliver,
+    lms_learner,
+    passes,
+    requirement,
+    template,
+)
+from tests.management.commands import Interrupting, run
+from tests.staff import client_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("broker")]
 
@@ -80,6 +95,63 @@ def test_the_key_of_a_custom_course_makes_its_event(capsys, write):
     run(capsys, "import_history", write(DANA | {"course_key": key}))
     [event] = Event.objects.all()
     assert (event.type, event.payload["course"]["ccx_course_key"]) == (CCX_PASSING, key)
+
+
+CUSTOM = "ccx-v1:OpenedX+DemoX+Demo_Course+ccx@1"
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        (DEMO, {"course_key": DEMO}),
+        (CUSTOM, {"ccx_course_key": CUSTOM, "master_course_key": "course-v1:OpenedX+DemoX+Demo_Course"}),
+    ],
+)
+def test_of_a_course_an_event_tells_its_keys_and_nothing_that_the_list_does_not_know(capsys, write, key, known):
+    run(capsys, "import_history", write(DANA | {"course_key": key}))
+    assert Event.objects.get().payload["course"] == known
+
+
+@pytest.mark.parametrize(
+    ("operator", "value"),
+    [("eq", "DemoX"), ("ne", "Chess"), ("contains", "Demo"), ("not_in", "Chess"), ("exists", "true")],
+)
+def test_no_rule_on_what_the_list_does_not_know_counts_an_event(capsys, write, operator, value):
+    row = template()
+    requirement(row, "named", PASSED, ("course.display_name", operator, value))
+    run(capsys, "import_history", write(DANA))
+    evaluated()
+    run_through(row)
+    assert held(row) == set()
+    deliver(passes(lms_learner(id=17), 1))
+    assert held(row) == {(17, "")}
+
+
+@pytest.mark.parametrize("key", [DEMO, CUSTOM])
+def test_an_event_that_lacks_what_the_list_does_not_know_can_be_looked_at_and_tried(capsys, write, key):
+    row = course_template()
+    run(capsys, "import_history", write(DANA | {"course_key": key}))
+    [event] = Event.objects.all()
+    administrator = client_of("root", is_superuser=True)
+    assert key in text(administrator.get(page_url(event)))
+    tried = {
+        "action": "try",
+        "event_type": event.type,
+        "payload": json.dumps(event.payload),
+        "time": "2024-05-01T12:00Z",
+    }
+    page = administrator.post(trial.url(row), tried)
+    assert (page.status_code, page.context["misfits"]) == (200, [])
+    ran = run(capsys, "try_event", "--template", str(row.uuid), "--event", str(event.pk))
+    assert ("Requirement demo: met" in ran.out) == (key == DEMO)
+
+
+@pytest.mark.parametrize("key", [DEMO, CUSTOM])
+def test_its_learner_can_be_exported_and_retired(capsys, write, key):
+    run(capsys, "import_history", write(DANA | {"course_key": key}))
+    assert key in run(capsys, "export_learner", "--username", "dana").out
+    assert "events 1" in run(capsys, "retire_learner", "--username", "dana", "--yes").out
+    assert Event.objects.get().payload["user"]["pii"]["username"] == "retired-17"
 
 
 def test_a_learner_keeps_the_newer_name(capsys, write):
@@ -170,6 +242,39 @@ def test_what_is_no_such_file_is_refused(capsys, tmp_path, content, complaint):
     assert (ran.status, ran.out) == (1, "")
     assert complaint in ran.err
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (";".join(COLUMNS), repr(";".join(COLUMNS))),
+        ("username,email", "'username,email'"),
+        ("x" * 300, repr("x" * 200)),
+    ],
+)
+def test_a_wrong_first_line_is_shown(capsys, tmp_path, line, found):
+    file = tmp_path / "passed.csv"
+    file.write_text(f"{line}\n")
+    assert f"; it has {found}\n" in run(capsys, "import_history", str(file)).err
+
+
+def test_a_pipe_is_refused_as_it_can_not_be_read_twice(capsys, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = os.open(pipe, os.O_RDWR)  # so that whoever opens it to read does not wait for a writer
+    try:
+        ran = run(capsys, "import_history", str(pipe))
+    finally:
+        os.close(writing)
+    assert ran.status == 1
+    assert f"{pipe} is no regular file, and it is read twice: save what it gives as a file first" in ran.err
+
+
+def test_ctrl_c_ends_the_check_in_one_line(capsys, write):
+    file = write(DANA | {"time": "soon"}, DANA | {"time": "soon"})
+    with redirect_stderr(Interrupting()) as told:
+        assert run(capsys, "import_history", file).status == 130
+    assert told.getvalue().splitlines()[1:] == ["CommandError: Interrupted."]
 
 
 def test_a_file_that_is_not_there_is_told(capsys, tmp_path):

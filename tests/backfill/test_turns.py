@@ -207,6 +207,17 @@ def test_begun_twice_it_is_one():
         begun(row, at(1))
 
 
+def test_begun_again_while_it_waits_it_goes_on_where_it_is_whatever_else_was_configured(small_turns):
+    row = course_template()
+    ignored(*(passes(lms_learner(), 1) for _ in range(9)))
+    running = begun(row)
+    take_turns(running, 2)
+    course_template(organization())
+    assert backfills.turn_of(begun(row)) == backfills.turn_of(running)
+    running.refresh_from_db()
+    assert 0 < running.looked_at < 9
+
+
 def test_live_events_go_first(monkeypatch):
     monkeypatch.setattr(STAGE, "EVENTS_FIRST", 2)
     row = course_template()

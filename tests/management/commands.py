@@ -1,6 +1,7 @@
 """Commands, run as from a shell."""
 
 import io
+import signal
 from dataclasses import dataclass
 
 import pytest
@@ -21,6 +22,16 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+class Interrupting(io.StringIO):
+    """An output at which somebody presses Ctrl-C when the first line comes."""
+
+    def write(self, text: str) -> int:
+        if not self.tell():
+            super().write(text)
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
 
 
 def run(capsys: pytest.CaptureFixture[str], name: str, *arguments: str) -> Ran:

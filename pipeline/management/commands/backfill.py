@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Event
@@ -101,7 +101,7 @@ class Command(DatabaseCommand):
         row = _begun(template, since)
         nudges.backfill([backfills.turn_of(row)])
         with _asked_to_stop() as asked, _bar() as progress:
-            row = _watch(row, progress, asked)
+            row = _watch(row, progress, asked, self.stderr.write)
         if row.state == BackfillState.RUNNING:
             self._interrupted(row, is_others=is_others)
         if row.state == BackfillState.STOPPED:
@@ -165,21 +165,25 @@ def _begun(template: Template, since: datetime | None) -> Backfill:
         raise CommandError("A backfill with another --since is running; --stop stops it.") from other
 
 
-def _watch(row: Backfill, progress: Progress, asked: Event) -> Backfill:
-    """Return when it goes no further, or this command is asked to stop.
+def _watch(row: Backfill, progress: Progress, asked: Event, tell: Callable[[str], object]) -> Backfill:
+    """Return when it goes no further, or this command is asked to stop; without a terminal tell what it waits for.
 
     Raises:
         CommandError: nobody works on it.
     """
     bar = progress.add_task("Running kept events", total=None)
-    seen, patient_until = (row.turn, row.due_at), time.monotonic() + PATIENCE
+    seen, patient_until, told = (row.turn, row.due_at), time.monotonic() + PATIENCE, ""
     while row.state == BackfillState.RUNNING and not asked.is_set():
         progress.update(bar, total=row.total, completed=row.looked_at, description=row.note or "Running kept events")
+        if progress.disable and row.note not in ("", told):
+            told = row.note
+            tell(told)
         if seen != (row.turn, row.due_at):
             seen, patient_until = (row.turn, row.due_at), time.monotonic() + PATIENCE
         elif time.monotonic() > patient_until:
+            last = f" It said last: {row.note}" if row.note else ""
             raise CommandError(
-                f"Nobody has worked on it for {PATIENCE:.0f} s: nothing moves. Start the workers and beat; it goes on by "
+                f"Nobody has worked on it for {PATIENCE:.0f} s: nothing moves.{last} Start the workers and beat; it goes on by "
                 f"itself then, and --stop stops it. {_result(row)}"
             )
         asked.wait(LOOK_AGAIN)

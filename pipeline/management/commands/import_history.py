@@ -19,7 +19,7 @@ from pipeline.bus.codec import DecodedMessage
 from pipeline.ledgers import inbox
 from pipeline.lms import history
 from pipeline.lms.history import BadValue
-from pipeline.management.command import DatabaseCommand
+from pipeline.management.command import INTERRUPTED, DatabaseCommand
 from pipeline.models import Event, EventStatus
 
 AT_ONCE = 500
@@ -98,7 +98,9 @@ class Command(DatabaseCommand):
                     imported += len(chunk)
                     progress.update(bar, completed=imported)
             except KeyboardInterrupt:
-                raise CommandError(f"Stopped; {imported} of {total} line(s) imported. {_GO_ON}") from None
+                raise CommandError(
+                    f"Stopped; {imported} of {total} line(s) imported. {_GO_ON}", returncode=INTERRUPTED
+                ) from None
         return new
 
 
