@@ -34,9 +34,10 @@ ISSUE_EXPIRES_SECONDS = 60
 EVALUATE_AT_ONCE = 500
 """Events per evaluate message: Celery costs about two milliseconds a message, which so many events may share."""
 
-PERSIST_AT_ONCE = 50
+PERSIST_AT_ONCE = 45
 """Events per persist message, and so per transaction: enough to share what each costs, few enough that nobody waits long
-for their locks, and that a backlog spreads over the workers."""
+for their locks, and that a backlog spreads over the workers.  Of no more badges SQLite, which takes 999 values, makes one
+statement."""
 
 ISSUE_AT_ONCE = 10
 """Badges per issue message, which a thread of `credly` works off one after the other while Credly answers quickly."""

@@ -58,7 +58,8 @@ def follow(changes: Sequence[Change]) -> list[int]:
     """
     templates = {template.id for change in changes for template in change.templates}
     learners = [change.learner for change in changes]
-    known = Badge.objects.filter(learner__in=learners, template__in=templates).order_by("cycle")
+    values = {change.values.get(template.id, "") for change in changes for template in change.templates}
+    known = Badge.objects.filter(learner__in=learners, template__in=templates, value__in=values).order_by("cycle")
     latest = {(badge.learner_id, badge.template_id, badge.value): badge for badge in known}
     changed: list[int] = []
     opened: list[Reason] = []

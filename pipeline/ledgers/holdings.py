@@ -6,6 +6,7 @@ the holder of the claim.
 
 import logging
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -172,7 +173,7 @@ def held(claim: Claim, credly_id: uuid.UUID, state: CredlyState, how: str) -> Do
     try:
         return _held(claim, credly_id, state, how)
     except IntegrityError:
-        if not belongs_to_another(credly_id, claim.badge):
+        if not of_others([credly_id], claim.badge):
             raise
         reason = f"{how} as {credly_id}, which another badge holds"
         return postponed(claim, CredlyState.ISSUING, reason)
@@ -308,9 +309,10 @@ def soonest() -> Case:
     return Case(waits, default=Value(now))
 
 
-def belongs_to_another(credly_id: uuid.UUID, badge: Badge) -> bool:
-    """Whether another badge of ours is this one at Credly."""
-    return Badge.objects.filter(credly_id=credly_id).exclude(pk=badge.pk).exists()
+def of_others(credly_ids: Collection[uuid.UUID], badge: Badge) -> set[uuid.UUID]:
+    """Those of these badges at Credly that are badges of ours, but not this one."""
+    others = Badge.objects.filter(credly_id__in=credly_ids).exclude(pk=badge.pk)
+    return {each for each in others.values_list("credly_id", flat=True) if each}
 
 
 def redrive(badge: Badge) -> bool:

@@ -1,87 +1,64 @@
 """Occurrences: the events that counted for requirements which more than the newest event decides."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
-from uuid import UUID
+
+from django.db.models import Q
 
 from pipeline import rules
-from pipeline.ledgers import bulk
-from pipeline.models import Event, Occurrence, Progress
-
-Key = tuple[int, int]
-"""The ids of a progress and a requirement."""
+from pipeline.models import Occurrence, Requirement
 
 
-class Moment(NamedTuple):
-    """What an event does to one progress."""
-
-    event: Event
-    match: rules.Match
-    progress: Progress
-
-
-@dataclass
-class Noted:
-    """All occurrences, by progress and requirement and then by event; `new` are the keys of which these moments changed any."""
-
-    rows: dict[Key, dict[UUID, Occurrence]] = field(default_factory=lambda: defaultdict(dict))
-    new: set[Key] = field(default_factory=set)
-
-    def of(self, progress: Progress, template: rules.Template) -> dict[int, list[rules.Occurrence]]:
-        """The occurrences of one progress by requirement id, as the rules see them."""
-        return {
-            requirement.id: [
-                rules.Occurrence(row.time, row.event, row.value, row.fulfills)
-                for row in self.rows[progress.pk, requirement.id].values()
-            ]
-            for requirement in template.counted
-        }
+def of(progress: Collection[int]) -> Mapping[int, rules.Occurrences]:
+    """What counts for these progresses: by their ids, and then by requirement id."""
+    if not progress:
+        return {}
+    rows = Occurrence.objects.filter(progress__in=progress)
+    found: defaultdict[int, defaultdict[int, list[rules.Occurrence]]] = defaultdict(lambda: defaultdict(list))
+    columns = ("progress", "requirement", "time", "event", "value", "fulfills")
+    for owner, requirement, time, event, value, fulfills in rows.values_list(*columns):
+        found[owner][requirement].append(rules.Occurrence(time, event, value, fulfills))
+    return found
 
 
-def note(moments: Sequence[Moment]) -> Noted:
-    """Note what events mean to the requirements that need it.  May be repeated: an event counts once.
+class Change(NamedTuple):
+    """What an event made of the occurrences of one progress."""
 
-    The caller holds the learners' locks.  What was noted under another configuration is put right.
-    """
-    noted = Noted()
-    counting = [moment for moment in moments if moment.match.template.counted]
-    if not counting:
-        return noted
-    for row in Occurrence.objects.filter(progress__in={moment.progress.pk for moment in counting}):
-        noted.rows[row.progress_id, row.requirement_id][row.event] = row
+    progress: int
+    before: rules.Occurrences
+    after: rules.Occurrences
+
+
+def store(changes: Iterable[Change]) -> None:
+    """Make the stored occurrences those that are there after.  May be repeated with others that are stored then."""
+    gone = Q()
     created: list[Occurrence] = []
-    corrected: list[Occurrence] = []
-    for moment in counting:
-        for row in _occurrences(moment):
-            of_requirement = noted.rows[row.progress_id, row.requirement_id]
-            known = of_requirement.get(row.event)
-            if known is None:
-                created.append(row)
-            elif (known.value, known.fulfills) != (row.value, row.fulfills):
-                row.pk = known.pk
-                corrected.append(row)
-            else:
+    for change in changes:
+        for requirement, after in change.after.items():
+            before = change.before.get(requirement, ())
+            if after is before:
                 continue
-            of_requirement[row.event] = row
-            noted.new.add((row.progress_id, row.requirement_id))
+            new, old = set(after).difference(before), set(before).difference(after)
+            if old:
+                gone |= Q(progress=change.progress, requirement=requirement, event__in={each.event for each in old})
+            created += [_row(change.progress, requirement, each) for each in new]
+    if gone:
+        Occurrence.objects.filter(gone).delete()
     Occurrence.objects.bulk_create(created)
-    Occurrence.objects.bulk_update(corrected, ["value", "fulfills"], batch_size=bulk.UPDATED_AT_ONCE)
-    return noted
 
 
-def _occurrences(moment: Moment) -> list[Occurrence]:
-    event = moment.event
-    found = rules.occurrences_of(moment.match, event.payload, event.time, event.id)
-    return [
-        Occurrence(
-            progress=moment.progress,
-            requirement_id=requirement,
-            event=each.event,
-            time=each.time,
-            value=each.value,
-            fulfills=each.fulfills,
-        )
-        for requirement, each in found.items()
-    ]
+def forget(requirements: Collection[Requirement]) -> None:
+    """Begin to count anew: what these requirements count was changed.  May be repeated."""
+    Occurrence.objects.filter(requirement__in=requirements).delete()
+
+
+def _row(progress: int, requirement: int, occurrence: rules.Occurrence) -> Occurrence:
+    return Occurrence(
+        progress_id=progress,
+        requirement_id=requirement,
+        event=occurrence.event,
+        time=occurrence.time,
+        value=occurrence.value,
+        fulfills=occurrence.fulfills,
+    )

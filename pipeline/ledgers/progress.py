@@ -1,16 +1,16 @@
-"""Progress: what the newest events decided about each requirement, for each learner."""
+"""Progress: what events decided about each requirement, for each learner."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline import rules
 from pipeline.configuration.ruleset import Compiled
 from pipeline.ledgers import bulk, occurrences
-from pipeline.ledgers.occurrences import Moment, Noted
 from pipeline.models import Event, Fulfillment, Learner, Progress
 
-Decisions = dict[int, rules.Decision]
+Decisions = Mapping[int, rules.Decision]
 """The deciding event by requirement id."""
 
 
@@ -35,54 +35,60 @@ class Recorded:
     reset: set[int] = field(default_factory=set)
 
 
-Key = tuple[int, int]
-"""The ids of a progress and a requirement, which name a fulfillment."""
+class Moment(NamedTuple):
+    """What an event does to one progress, which was one thing before and is another after."""
+
+    event: Event
+    match: rules.Match
+    progress: Progress
+    before: rules.Progress
+    after: rules.Progress
+
 
 Owner = tuple[int, int, str]
 """The ids of a learner and a template, and the value of its `per`, which name a progress."""
 
+Stored = Mapping[int, Mapping[int, Fulfillment]]
+"""Fulfillments by the ids of their progress and requirement."""
+
 
 def record(occasions: Sequence[Occasion], configuration: Compiled) -> list[Recorded]:
-    """Write what events do to their learners' progress, in their order.  May be repeated: then it changes nothing.
+    """Write what events do to their learners' progress.  May be repeated: then it changes nothing.
 
     The caller holds the learners' locks.
 
     1. Open the progress of the templates it is the first for.
-    2. Note the event with the requirements that more than the newest event decides, and decide these by all that is noted.
-    3. Test it against the other requirements first, then penalties; what is newer than the stored decision takes its place.
-    4. Store what changed.
+    2. Find what each event makes of the progress that is stored.
+    3. Store what changed.
 
     Args:
         occasions: at most one of each learner.
         configuration: what they were matched against.
     """
     progress = _opened(occasions)
-    stored = {
-        (row.progress_id, row.requirement_id): row for row in Fulfillment.objects.filter(progress__in=progress.values())
-    }
-    moments = [
-        Moment(occasion.event, match, progress[_owner(occasion, match)])
-        for occasion in occasions
-        for match in occasion.matches
+    stored = _stored(progress.values())
+    counting = [
+        progress[_owner(each, match)].pk for each in occasions for match in each.matches if match.template.counted
     ]
-    noted = occurrences.note(moments)
-    changed: dict[Key, Fulfillment] = {}
-    for moment in moments:
-        changed |= _decided(moment, stored, configuration)
-        changed |= _counted(moment, noted, stored, configuration)
-    _write(changed, stored)
-    place = {occasion.learner.pk: each for each, occasion in enumerate(occasions)}
-    recorded = [Recorded() for _ in occasions]
-    owners = {row.pk: row for row in progress.values()}
-    struck = {moment.progress.pk for moment in moments if moment.match.resets}
-    for key, fulfillment in (stored | changed).items():
-        owner = owners[key[0]]
-        of_learner = recorded[place[owner.learner_id]]
-        of_learner.decisions[owner.template_id][key[1]] = _decision(fulfillment)
-        if key in changed:
-            of_learner.changed.add(owner.template_id)
-            if not fulfillment.fulfilled and owner.pk in struck:
-                of_learner.reset.add(owner.template_id)
+    noted = occurrences.of(counting)
+    recorded: list[Recorded] = []
+    moments: list[Moment] = []
+    for occasion in occasions:
+        of_learner = Recorded()
+        for match in occasion.matches:
+            row = progress[_owner(occasion, match)]
+            moment = _moment(occasion.event, match, row, _as_known(stored[row.pk], noted.get(row.pk, {})))
+            moments.append(moment)
+            of_learner.decisions[match.template.id] = moment.after.decisions
+            if moment.before.changed(moment.after):
+                of_learner.changed.add(match.template.id)
+            if moment.before.is_reset(moment.after, match):
+                of_learner.reset.add(match.template.id)
+        recorded.append(of_learner)
+    occurrences.store(
+        occurrences.Change(each.progress.pk, each.before.occurrences, each.after.occurrences) for each in moments
+    )
+    _write(moments, stored, configuration)
     return recorded
 
 
@@ -104,55 +110,45 @@ def _opened(occasions: Sequence[Occasion]) -> dict[Owner, Progress]:
     return {key: progress[key] for key in touched}
 
 
-def _decided(moment: Moment, stored: Mapping[Key, Fulfillment], configuration: Compiled) -> dict[Key, Fulfillment]:
-    """The decisions of this event that take the place of stored ones."""
-    event, match = moment.event, moment.match
-    counted = {requirement.id for requirement in match.template.counted}
-    changed: dict[Key, Fulfillment] = {}
-    for fulfilled, requirements in ((True, match.fulfills), (False, match.resets)):
-        for requirement in sorted(requirements - counted):
-            key = (moment.progress.pk, requirement)
-            decision = rules.Decision(time=event.time, event=event.id, fulfilled=fulfilled)
-            old = changed.get(key) or stored.get(key)
-            if old is None or only_counted_too_few(old) or rules.supersedes(decision, _decision(old)):
-                changed[key] = _fulfillment(moment, requirement, decision, old, configuration)
-    return changed
+def _stored(progress: Iterable[Progress]) -> Stored:
+    found: defaultdict[int, dict[int, Fulfillment]] = defaultdict(dict)
+    for row in Fulfillment.objects.filter(progress__in=progress):
+        found[row.progress_id][row.requirement_id] = row
+    return found
 
 
-def only_counted_too_few(row: Fulfillment) -> bool:
-    """Whether no penalty took this back: the requirement counted for a while, and what was there was too little."""
-    return not row.fulfilled and "penalty" not in row.matched
+def _as_known(fulfillments: Mapping[int, Fulfillment], noted: rules.Occurrences) -> rules.Progress:
+    """A stored progress as the rules see it."""
+    decisions = {key: rules.Decision(row.time, row.event, row.fulfilled) for key, row in fulfillments.items()}
+    return rules.Progress(decisions, noted)
 
 
-def _counted(
-    moment: Moment, noted: Noted, stored: Mapping[Key, Fulfillment], configuration: Compiled
-) -> dict[Key, Fulfillment]:
-    """The decisions of all that is noted with the progress that differ from stored ones.
-
-    A requirement that is not fulfilled has a row only if a penalty struck it, or if it was fulfilled and the rule was changed.
-    """
-    template, event = moment.match.template, moment.event
-    if not template.counted:
-        return {}
-    decided = rules.decide(template, noted.of(moment.progress, template))
-    changed: dict[Key, Fulfillment] = {}
-    for requirement in template.counted:
-        key = (moment.progress.pk, requirement.id)
-        old, new = stored.get(key), decided.get(requirement.id)
-        if new and new.fulfilled:
-            if old is None or new != _decision(old):
-                changed[key] = _fulfillment(moment, requirement.id, new, old, configuration)
-        elif (old and old.fulfilled) or (requirement.id in moment.match.resets and key in noted.new):
-            taken_back = rules.Decision(event.time, event.id, fulfilled=False)
-            changed[key] = _fulfillment(moment, requirement.id, taken_back, old, configuration)
-    return changed
+def _moment(event: Event, match: rules.Match, progress: Progress, before: rules.Progress) -> Moment:
+    return Moment(event, match, progress, before, before.after(match, event.payload, event.time, event.id))
 
 
-def _fulfillment(
-    moment: Moment, requirement: int, decision: rules.Decision, old: Fulfillment | None, configuration: Compiled
-) -> Fulfillment:
+def _write(moments: Sequence[Moment], stored: Stored, configuration: Compiled) -> None:
+    created: list[Fulfillment] = []
+    updated: list[Fulfillment] = []
+    undecided: list[int] = []
+    for moment in moments:
+        of_progress = stored[moment.progress.pk]
+        for requirement in sorted(moment.before.changed(moment.after)):
+            old, decision = of_progress.get(requirement), moment.after.decisions.get(requirement)
+            if decision is not None:
+                row = _fulfillment(moment, requirement, decision, configuration)
+                row.pk = old.pk if old else None
+                (updated if old else created).append(row)
+            elif old:
+                undecided.append(old.pk)
+    Fulfillment.objects.bulk_create(created)
+    Fulfillment.objects.bulk_update(updated, ["fulfilled", "event", "time", "matched"], batch_size=bulk.UPDATED_AT_ONCE)
+    if undecided:
+        Fulfillment.objects.filter(pk__in=undecided).delete()
+
+
+def _fulfillment(moment: Moment, requirement: int, decision: rules.Decision, configuration: Compiled) -> Fulfillment:
     return Fulfillment(
-        pk=old.pk if old else None,
         progress=moment.progress,
         requirement_id=requirement,
         fulfilled=decision.fulfilled,
@@ -160,19 +156,6 @@ def _fulfillment(
         time=decision.time,
         matched=_matched(moment, requirement, decision.fulfilled, configuration),
     )
-
-
-def _write(changed: Mapping[Key, Fulfillment], stored: Mapping[Key, Fulfillment]) -> None:
-    Fulfillment.objects.bulk_create([row for key, row in changed.items() if key not in stored])
-    Fulfillment.objects.bulk_update(
-        [row for key, row in changed.items() if key in stored],
-        ["fulfilled", "event", "time", "matched"],
-        batch_size=bulk.UPDATED_AT_ONCE,
-    )
-
-
-def _decision(row: Fulfillment) -> rules.Decision:
-    return rules.Decision(time=row.time, event=row.event, fulfilled=row.fulfilled)
 
 
 def _matched(moment: Moment, requirement: int, fulfilled: bool, configuration: Compiled) -> dict[str, object]:

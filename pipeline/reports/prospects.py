@@ -2,18 +2,18 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
-from uuid import UUID
 
 from pipeline import rules
 from pipeline.bus import catalogue
 from pipeline.ledgers import kept
 from pipeline.ledgers.badges import BY_A_PERSON, REVOCATION_BEGUN
 from pipeline.ledgers.kept import Met, Span
-from pipeline.models import Badge, CredlyState, Fulfillment, Occurrence, RevokedBy, Standing
+from pipeline.models import Badge, CredlyState, Progress, RevokedBy, Standing
+from pipeline.reports.cases import by_requirement
 
 AT_ONCE = 1000
 """Events that are read at once, and so about what is in memory."""
@@ -60,21 +60,12 @@ class _Badge:
 class _Case:
     """All that is known of a learner and one of their badges."""
 
-    decisions: dict[int, rules.Decision] = field(default_factory=dict)
-    occurrences: defaultdict[int, dict[UUID, rules.Occurrence]] = field(default_factory=lambda: defaultdict(dict))
+    progress: rules.Progress = field(default_factory=rules.Progress)
     badge: _Badge | None = None
 
     @property
     def is_held(self) -> bool:
         return self.badge is not None and self.badge.is_awarded
-
-
-@dataclass
-class _News:
-    """What an event changes: any decision, and whether one of them to a reset."""
-
-    changed: bool = False
-    reset: bool = False
 
 
 def prospects(template: rules.Template, span: Span) -> Iterator[Look]:
@@ -126,19 +117,18 @@ def _username(met: Met) -> str:
 def _cases(template: rules.Template, learners: set[int]) -> defaultdict[tuple[int, str], _Case]:
     """What is stored of these learners, by LMS user id and value."""
     cases: defaultdict[tuple[int, str], _Case] = defaultdict(_Case)
-    of_template = {"progress__template": template.id, "progress__learner__lms_user_id__in": learners}
-    owner = ("progress__learner__lms_user_id", "progress__value")
-    fulfillments = Fulfillment.objects.filter(**of_template)
-    for learner, value, requirement, time_, event, fulfilled in fulfillments.values_list(
-        *owner, "requirement", "time", "event", "fulfilled"
-    ):
-        cases[learner, value].decisions[requirement] = rules.Decision(time_, event, fulfilled)
-    occurrences = Occurrence.objects.filter(**of_template) if template.counted else Occurrence.objects.none()
-    for learner, value, requirement, *occurrence in occurrences.values_list(
-        *owner, "requirement", "time", "event", "value", "fulfills"
-    ):
-        known = rules.Occurrence(*occurrence)
-        cases[learner, value].occurrences[requirement][known.event] = known
+    stored = Progress.objects.filter(template=template.id, learner__lms_user_id__in=learners)
+    rows = stored.select_related("learner").prefetch_related(
+        "fulfillments", *(["occurrences"] if template.counted else [])
+    )
+    for row in rows:
+        cases[row.learner.lms_user_id, row.value].progress = rules.Progress(
+            {
+                each.requirement_id: rules.Decision(each.time, each.event, each.fulfilled)
+                for each in row.fulfillments.all()
+            },
+            by_requirement(row.occurrences.all()) if template.counted else {},
+        )
     badges = Badge.objects.filter(template=template.id, learner__lms_user_id__in=learners).order_by("cycle")
     for learner, value, standing, revoked_by, credly_state, credly_id in badges.values_list(
         "learner__lms_user_id", "value", "standing", "revoked_by", "credly_state", "credly_id"
@@ -149,13 +139,11 @@ def _cases(template: rules.Template, learners: set[int]) -> defaultdict[tuple[in
 
 def _take_part(case: _Case, met: Met, match: rules.Match) -> None:
     """What `ledgers.progress.record` and then `ledgers.badges.follow` do with an event."""
-    news = _News()
-    _decide(case, met, match, news)
-    _count(case, met, match, news)
-    fulfilled = [requirement for requirement, decision in case.decisions.items() if decision.fulfilled]
-    if rules.complete(match.template, fulfilled):
-        _award(case, is_news=news.changed, reaward=match.template.reaward)
-    elif news.reset and case.badge is not None and case.badge.is_awarded:
+    before, event = case.progress, met.event
+    case.progress = after = before.after(match, met.payload, event.time, event.id)
+    if rules.complete(match.template, after.fulfilled):
+        _award(case, is_news=bool(before.changed(after)), reaward=match.template.reaward)
+    elif before.is_reset(after, match) and case.badge is not None and case.badge.is_awarded:
         case.badge.standing, case.badge.revoked_by = Standing.REVOKED, RevokedBy.RULES
 
 
@@ -168,48 +156,3 @@ def _award(case: _Case, *, is_news: bool, reaward: bool) -> None:
             badge.standing, badge.revoked_by = Standing.AWARDED, ""
         elif reaward:
             case.badge = _Badge()
-
-
-def _decide(case: _Case, met: Met, match: rules.Match, news: _News) -> None:
-    """The requirements that the newest event decides."""
-    counted = {requirement.id for requirement in match.template.counted}
-    for requirement in (match.fulfills | match.resets) - counted:
-        decision = rules.Decision(met.event.time, met.event.id, requirement not in match.resets)
-        old = case.decisions.get(requirement)
-        if old is None or rules.supersedes(decision, old):
-            _note(case, requirement, decision, match, news)
-
-
-def _count(case: _Case, met: Met, match: rules.Match, news: _News) -> None:
-    """The requirements that more than the newest event decides."""
-    template, event = match.template, met.event
-    if not template.counted:
-        return
-    new = set()
-    for requirement, occurrence in rules.occurrences_of(match, met.payload, event.time, event.id).items():
-        known = case.occurrences[requirement].get(event.id)
-        if known is None or (known.value, known.fulfills) != (occurrence.value, occurrence.fulfills):
-            case.occurrences[requirement][event.id] = occurrence
-            new.add(requirement)
-    of_requirement = {key: list(events.values()) for key, events in case.occurrences.items()}
-    for requirement, decision in _decided(template, of_requirement).items():
-        old = case.decisions.get(requirement)
-        if decision and decision.fulfilled:
-            if decision != old:
-                _note(case, requirement, decision, match, news)
-        elif (old and old.fulfilled) or (requirement in match.resets and requirement in new):
-            _note(case, requirement, rules.Decision(event.time, event.id, False), match, news)
-
-
-def _decided(
-    template: rules.Template, occurrences: Mapping[int, Sequence[rules.Occurrence]]
-) -> dict[int, rules.Decision | None]:
-    decisions = rules.decide(template, occurrences)
-    return {requirement.id: decisions.get(requirement.id) for requirement in template.counted}
-
-
-def _note(case: _Case, requirement: int, decision: rules.Decision, match: rules.Match, news: _News) -> None:
-    case.decisions[requirement] = decision
-    news.changed = True
-    if not decision.fulfilled and match.resets:
-        news.reset = True

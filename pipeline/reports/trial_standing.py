@@ -1,31 +1,12 @@
 """What an event's decisions would do to its learner's progress and badge, without doing it."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 from pipeline import rules
 from pipeline.ledgers.badges import REVOCATION_BEGUN
-from pipeline.ledgers.progress import only_counted_too_few
 from pipeline.models import Badge, Event, Fulfillment, Learner, Occurrence, Requirement, RevokedBy, Standing
 from pipeline.reports.cases import by_requirement
 from pipeline.reports.trial_outcome import Count, Effect, LearnerTrial, Missing, Step, Verdict
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What is known of a learner and a badge: by requirement id, what decides it, and what counts for it.
-
-    `too_few` are the ids of the requirements that no penalty took back: they counted for a while, and there was too little.
-    """
-
-    decisions: Mapping[int, rules.Decision]
-    occurrences: Mapping[int, Collection[rules.Occurrence]]
-    too_few: Collection[int] = ()
-
-    @property
-    def fulfilled(self) -> list[int]:
-        """The ids of the requirements that are."""
-        return [requirement for requirement, decision in self.decisions.items() if decision.fulfilled]
 
 
 def follow(
@@ -50,7 +31,7 @@ def follow(
     learner = Learner.objects.filter(lms_user_id=lms_user_id).first()
     badge = _badge(learner, template, value)
     before = _stored(learner, template, value)
-    after = _after(template, before, event, match)
+    after = before.after(match, event.payload, event.time, event.id) if match else before
     steps = _steps(template, requirements, before, after, event, match.fulfills | match.resets if match else ())
     missing = _missing(template, requirements, steps, after)
     trial = LearnerTrial(
@@ -68,11 +49,9 @@ def follow(
         return trial, Verdict.NO_VALUE
     if match is None:
         return trial, Verdict.NO_MATCH
-    changed = [step for step in steps if step.after != step.before]
     if missing:
-        is_reset = bool(match.resets) and any(step.after and not step.after.fulfilled for step in changed)
-        return trial, _of_incomplete(badge, is_reset=is_reset)
-    return trial, _of_complete(badge, template, is_news=bool(changed))
+        return trial, _of_incomplete(badge, is_reset=before.is_reset(after, match))
+    return trial, _of_complete(badge, template, is_news=bool(before.changed(after)))
 
 
 def _badge(learner: Learner | None, template: rules.Template, value: str | None) -> Badge | None:
@@ -80,48 +59,22 @@ def _badge(learner: Learner | None, template: rules.Template, value: str | None)
     return mine.order_by("cycle").last() if learner and value is not None else None
 
 
-def _stored(learner: Learner | None, template: rules.Template, value: str | None) -> Progress:
+def _stored(learner: Learner | None, template: rules.Template, value: str | None) -> rules.Progress:
     if learner is None or value is None:
-        return Progress({}, {})
+        return rules.Progress()
     of_badge = {"progress__learner": learner, "progress__template": template.id, "progress__value": value}
     rows = Fulfillment.objects.filter(**of_badge)
-    return Progress(
+    return rules.Progress(
         decisions={row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows},
         occurrences=by_requirement(Occurrence.objects.filter(**of_badge)),
-        too_few=[row.requirement_id for row in rows if only_counted_too_few(row)],
     )
-
-
-def _after(template: rules.Template, before: Progress, event: Event, match: rules.Match | None) -> Progress:
-    if match is None:
-        return before
-    counted = {requirement.id for requirement in template.counted}
-    decisions = {key: decision for key, decision in before.decisions.items() if key not in before.too_few}
-    for fulfilled, met in ((True, match.fulfills), (False, match.resets)):
-        for requirement in met - counted:
-            decision = rules.Decision(event.time, event.id, fulfilled)
-            old = decisions.get(requirement)
-            if old is None or rules.supersedes(decision, old):
-                decisions[requirement] = decision
-    noted: dict[int, Collection[rules.Occurrence]] = dict(before.occurrences)
-    for requirement, each in rules.occurrences_of(match, event.payload, event.time, event.id).items():
-        noted[requirement] = {row for row in noted.get(requirement, ()) if row.event != event.id} | {each}
-    decided = rules.decide(template, noted)
-    for requirement in counted:
-        new, old = decided.get(requirement), before.decisions.get(requirement)
-        is_news = set(noted.get(requirement, ())) != set(before.occurrences.get(requirement, ()))
-        if new and new.fulfilled:
-            decisions[requirement] = new
-        elif (old and old.fulfilled) or (requirement in match.resets and is_news):
-            decisions[requirement] = rules.Decision(event.time, event.id, fulfilled=False)
-    return Progress({**before.decisions, **decisions}, noted)
 
 
 def _steps(
     template: rules.Template,
     requirements: Sequence[Requirement],
-    before: Progress,
-    after: Progress,
+    before: rules.Progress,
+    after: rules.Progress,
     event: Event,
     touched: Collection[int],
 ) -> tuple[Step, ...]:
@@ -155,13 +108,13 @@ def _effect_on_count(old: rules.Decision | None, new: rules.Decision | None, cou
     return Effect.KNOWN if is_known else Effect.AS_BEFORE
 
 
-def _counts(template: rules.Template, before: Progress, after: Progress) -> dict[int, Count]:
+def _counts(template: rules.Template, before: rules.Progress, after: rules.Progress) -> dict[int, Count]:
     old, new = (rules.tallies(template, progress.occurrences) for progress in (before, after))
     return {each.id: Count(old[each.id].reached, new[each.id].reached, each.count) for each in template.counted}
 
 
 def _missing(
-    template: rules.Template, requirements: Sequence[Requirement], steps: Sequence[Step], after: Progress
+    template: rules.Template, requirements: Sequence[Requirement], steps: Sequence[Step], after: rules.Progress
 ) -> tuple[Missing, ...]:
     """The groups of which nothing is fulfilled."""
     fulfilled = after.fulfilled

@@ -31,6 +31,16 @@ class Occurrence:
 Rank = tuple[datetime, UUID]
 """The order of events: by time, then by id."""
 
+MOST_LOOKED_AT = 2000
+"""Of one requirement, of one learner: twice what may be asked for, so that what an event costs has a bound."""
+
+
+def newest(occurrences: Collection[Occurrence]) -> Collection[Occurrence]:
+    """Return those that decide: of more than `MOST_LOOKED_AT` the newest.  Which these are hangs on no order of arrival."""
+    if len(occurrences) <= MOST_LOOKED_AT:
+        return occurrences
+    return sorted(occurrences, key=_rank)[-MOST_LOOKED_AT:]
+
 
 def decide(template: Template, occurrences: Mapping[int, Collection[Occurrence]]) -> dict[int, Decision]:
     """Return what decides each of the `counted` requirements of the template that anything happened to.
@@ -98,7 +108,7 @@ def _counting(
     requirement: Requirement, occurrences: Collection[Occurrence], decisions: Mapping[int, Decision]
 ) -> list[Occurrence]:
     """The matches that count now, oldest first; `decisions` has that on the requirement that this one comes after."""
-    standing = _standing(occurrences)
+    standing = [each for each in _standing(occurrences) if requirement.spans(each.time)]
     if requirement.after is None:
         return standing
     first = decisions.get(requirement.after)

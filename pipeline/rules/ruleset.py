@@ -47,6 +47,7 @@ class Requirement:
     It may ask for more than one event: for `count` of them, which differ in the value at the path `distinct` (in
     nothing but themselves, if it is None), all of them `within` a span of time. And it may take only those from
     `counts_from` on, before `counts_until`, and later than what fulfilled the requirement with the id `after`.
+    With `distinct` a penalty takes back the value that its event has there alone, even where one value is enough.
     """
 
     id: int
@@ -64,10 +65,15 @@ class Requirement:
     def matches(self, payload: Mapping[str, object], time: datetime) -> bool:
         """Tell whether an event of its type, of this time, counts for it."""
         return (
-            (self.counts_from is None or time >= self.counts_from)
-            and (self.counts_until is None or time < self.counts_until)
+            self.spans(time)
             and all(rule.matches(payload) for rule in self.rules)
             and (self.distinct is None or self.value_in(payload) is not None)
+        )
+
+    def spans(self, time: datetime) -> bool:
+        """Tell whether events of this time count."""
+        return (self.counts_from is None or time >= self.counts_from) and (
+            self.counts_until is None or time < self.counts_until
         )
 
     def value_in(self, payload: Mapping[str, object]) -> str | None:
@@ -101,8 +107,8 @@ class Template:
     each value that events have there.
 
     `counted` are the requirements that the newest event alone does not decide, each behind the one that it comes after: those
-    that ask for several events, those that come after another, and these others, for the newest event does not tell when
-    they were fulfilled first.
+    that ask for several events or tell them apart, those that come after another, and these others, for the newest event
+    does not tell when they were fulfilled first.
 
     Raises ValueError when a requirement comes after itself, directly or not, or after one of another template.
     """
@@ -131,7 +137,9 @@ def _counted(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
     if not by_id.keys() >= preceding:
         raise ValueError("a requirement comes after one that its template does not have")
     waiting = {
-        each.id: each for each in by_id.values() if each.count > 1 or each.after is not None or each.id in preceding
+        each.id: each
+        for each in by_id.values()
+        if each.count > 1 or each.distinct is not None or each.after is not None or each.id in preceding
     }
     while waiting:
         ready = [each for each in waiting.values() if each.after not in waiting]
@@ -193,13 +201,23 @@ class Ruleset:
             if isinstance(condition, Requirement):
                 fulfills[condition.template].add(condition.id)
             else:
-                resets[condition.template] |= condition.requirements
+                resets[condition.template].update(self._taken_back(condition, payload))
         touched = (self._templates[each] for each in sorted(fulfills.keys() | resets.keys()))
         return [
             Match(template, frozenset(fulfills[template.id]), frozenset(resets[template.id]), value)
             for template in touched
             if (value := template.value_in(payload)) is not None
         ]
+
+    def _taken_back(self, penalty: Penalty, payload: Mapping[str, object]) -> Iterator[int]:
+        """The requirements that an event which meets the penalty resets: none of which it should name a value and does not.
+
+        Events of another type than the requirement's may have no such value at all; those take back everything.
+        """
+        for requirement in self._templates[penalty.template].requirements:
+            should_name = requirement.distinct is not None and requirement.event_type == penalty.event_type
+            if requirement.id in penalty.requirements and not (should_name and requirement.value_in(payload) is None):
+                yield requirement.id
 
 
 def _conditions(template: Template) -> Iterator[Condition]:

@@ -14,6 +14,7 @@ from pipeline.ledgers import backfills, inbox, kept
 from pipeline.ledgers.backfills import Rules, Turn
 from pipeline.ledgers.kept import Met
 from pipeline.models import Backfill, Badge, Event, EventStatus, Standing, Template
+from pipeline.nudges import PERSIST_AT_ONCE
 from pipeline.stages.evaluate import evaluate
 from pipeline.stages.persist import persist
 
@@ -22,10 +23,11 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 200
 """Events of one turn, looked at and run: so many are what a live event finds before it at the most."""
 
-TOGETHER = 50
-"""Events of one transaction, as of any other (`nudges.PERSIST_AT_ONCE`); more, if they are one learner's."""
+TOGETHER = PERSIST_AT_ONCE
+"""Events of one transaction, as of any other; more, if they are one learner's."""
 
-MOST_OF_ONE_LEARNER = 500
+MOST_OF_ONE_LEARNER = 100
+"""With thousands of matches an event takes tens of milliseconds, and nobody else writes in SQLite meanwhile."""
 
 EVENTS_FIRST = 500
 """While more events than these wait in the inbox, a backfill lets them go first: one read of a consumer."""

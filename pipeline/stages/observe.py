@@ -135,7 +135,7 @@ def _held(badge: Badge, issued: IssuedBadge, source: str, actor: str) -> Seen | 
 
 
 def _replaced(badge: Badge, credly_id: UUID, state: CredlyState, source: str, actor: str) -> Seen | Unsettled:
-    if holdings.belongs_to_another(credly_id, badge):
+    if holdings.of_others([credly_id], badge):
         return Seen(f"replaced at Credly by {credly_id}, which is another badge of ours.")
     news = observations.replaced(badge, credly_id, state, source, actor)
     words = f"replaced at Credly by {credly_id}, {state}."

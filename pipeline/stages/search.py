@@ -39,7 +39,7 @@ def candidates(
         outcome = client.find_badges(badge.template.uuid, states=states, **criterion)
         if not isinstance(outcome, Confirmed):
             return outcome
-        found += [issued for issued in outcome.value if _may_be(issued, badge)]
+        found += _may_be(outcome.value, badge)
     return Confirmed(found)
 
 
@@ -53,6 +53,7 @@ def _criteria(learner: Learner) -> list[dict[str, str]]:
     return [by_id, {"recipient_email": learner.email}] if learner.email else [by_id]
 
 
-def _may_be(issued: IssuedBadge, badge: Badge) -> bool:
-    is_learners = issued.issuer_earner_id in (None, "", earner_id(badge.learner))
-    return is_learners and not holdings.belongs_to_another(issued.id, badge)
+def _may_be(listed: Sequence[IssuedBadge], badge: Badge) -> list[IssuedBadge]:
+    of_learner = [issued for issued in listed if issued.issuer_earner_id in (None, "", earner_id(badge.learner))]
+    of_others = holdings.of_others([issued.id for issued in of_learner], badge)
+    return [issued for issued in of_learner if issued.id not in of_others]

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import migrations
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.state import ProjectState
-from django.db.models import NOT_PROVIDED, Field
+from django.db.migrations.state import ModelState, ProjectState
+from django.db.models import NOT_PROVIDED, Field, UniqueConstraint
 
 APP = "pipeline"
 BEFORE_COMPATIBILITY = "0008_unique_everywhere"
@@ -34,25 +34,33 @@ def names(loader: MigrationLoader) -> list[str]:
 def breaks(loader: MigrationLoader, name: str) -> Iterator[str]:
     """What a migration does that processes of the version before can't live with."""
     migration = loader.get_migration(APP, name)
-    state = loader.project_state((APP, name), at_end=False)
+    start, state = (loader.project_state((APP, name), at_end=False) for _ in range(2))
     made = {operation.name_lower for operation in migration.operations if isinstance(operation, migrations.CreateModel)}
     for operation in migration.operations:
         of_new_table = getattr(operation, "model_name_lower", None) in made
-        if not (of_new_table or isinstance(operation, HARMLESS) or _is_lived_with(operation, state)):
+        if not (of_new_table or isinstance(operation, HARMLESS) or _is_lived_with(operation, start, state)):
             yield f"{name}: {operation.describe()}"
         operation.state_forwards(APP, state)
 
 
-def _is_lived_with(operation: object, before: ProjectState) -> bool:
-    """A column that others may leave out, or one that takes all that it took before."""
+def _is_lived_with(operation: object, start: ProjectState, before: ProjectState) -> bool:
+    """A column that may be left out, or takes all that it took before; a constraint that takes the place of a narrower one."""
     match operation:
         case migrations.AddField(field=field):
             return _may_be_left_out(field)
+        case migrations.AddConstraint(constraint=UniqueConstraint() as constraint):
+            return _is_looser_than_one_before(constraint, start.models[APP, operation.model_name_lower])
         case migrations.AlterField(field=field):
             old = before.models[APP, operation.model_name_lower].fields[operation.name_lower]
             return type(old) is type(field) and all(_loosens(change, old, field) for change in _changes(old, field))
         case _:
             return False
+
+
+def _is_looser_than_one_before(constraint: UniqueConstraint, model: ModelState) -> bool:
+    """Whether what was unique before, and may have been replaced by this, was so by fewer columns."""
+    old = [each for each in model.options["constraints"] if isinstance(each, UniqueConstraint)]
+    return any(set(each.fields) < set(constraint.fields) and each.condition == constraint.condition for each in old)
 
 
 def _may_be_left_out(field: Field) -> bool:

@@ -179,7 +179,7 @@ def test_of_two_events_the_newer_decides_in_whatever_order_they_come():
 
 def test_without_that_rule_the_order_would_decide(monkeypatch):
     """The control of the test above."""
-    monkeypatch.setattr(rules, "supersedes", lambda new, old: True)
+    monkeypatch.setattr(rules.progress, "supersedes", lambda new, old: True)
     course_template()
     late = lms_learner()
     deliver(fails(late, 2), passes(late, 1))

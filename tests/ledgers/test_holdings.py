@@ -317,9 +317,8 @@ def test_a_failed_badge_that_credly_never_held_and_nobody_wants_is_left_alone():
 
 def test_a_badge_at_credly_belongs_to_one_of_ours():
     mine = held_badge()
-    assert holdings.belongs_to_another(mine.credly_id, badge())
-    assert not holdings.belongs_to_another(mine.credly_id, mine)
-    assert not holdings.belongs_to_another(uuid4(), mine)
+    assert holdings.of_others([mine.credly_id, uuid4()], badge()) == {mine.credly_id}
+    assert holdings.of_others([mine.credly_id], mine) == set()
 
 
 def test_every_step_and_its_result_is_in_the_history():

@@ -376,7 +376,7 @@ def test_a_trial_that_forgot_the_newest_event_would_be_caught(monkeypatch):
     deliver(passing_event(who, DEMO, True, at(5)))
     old = passing_event(who, DEMO, False, at(1))
     with monkeypatch.context() as broken:
-        broken.setattr("pipeline.reports.trial_standing.rules.supersedes", lambda new, old: True)
+        broken.setattr("pipeline.rules.progress.supersedes", lambda new, old: True)
         trial = tried(row, old)
     before = newest_badge(row, old)
     deliver(old)

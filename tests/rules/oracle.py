@@ -105,7 +105,9 @@ def text(payload: Mapping[str, object], path: str) -> str | None:
     actual = found(payload, path)
     if actual is None or isinstance(actual, dict | list):
         return None
-    return ("true" if actual else "false") if isinstance(actual, bool) else f"{actual}"
+    if isinstance(actual, bool):
+        return "true" if actual else "false"
+    return f"{actual:.0f}" if isinstance(actual, float) and actual == round(actual) else f"{actual}"
 
 
 def fulfills(requirement: Requirement, event: Event) -> bool:
@@ -128,9 +130,12 @@ def applies(penalty: Penalty, event: Event) -> bool:
     return all(satisfied(rule, event.payload) for rule in penalty.rules)
 
 
-def resets(template: Template, requirement_id: int, event: Event) -> bool:
-    """Does any penalty of the template reset this requirement?"""
-    return any(requirement_id in penalty.requirements and applies(penalty, event) for penalty in template.penalties)
+def resets(template: Template, requirement: Requirement, event: Event) -> bool:
+    """Does any penalty of the template reset this requirement?  Not if it should say of what, and does not."""
+    path = requirement.distinct
+    if path is not None and requirement.event_type == event.type and text(event.payload, path) is None:
+        return False
+    return any(requirement.id in penalty.requirements and applies(penalty, event) for penalty in template.penalties)
 
 
 def matches(templates: Iterable[Template], event: Event) -> list[tuple[int, set[int], set[int]]]:
@@ -140,7 +145,7 @@ def matches(templates: Iterable[Template], event: Event) -> list[tuple[int, set[
         if not template.requirements or badge_value(template, event) is None:
             continue
         fulfilled = {r.id for r in template.requirements if fulfills(r, event)}
-        reset = {r.id for r in template.requirements if resets(template, r.id, event)}
+        reset = {r.id for r in template.requirements if resets(template, r, event)}
         if fulfilled or reset:
             touched.append((template.id, fulfilled, reset))
     return sorted(touched, key=lambda row: row[0])
@@ -168,18 +173,20 @@ def order(event: Event) -> tuple[datetime, UUID]:
 
 def takes_back(template: Template, requirement: Requirement, taker: Event, event: Event) -> bool:
     """Does `taker` take back that `event` counted?  A counting requirement loses the value that the taker names alone."""
-    if not resets(template, requirement.id, taker) or order(taker) < order(event):
+    if not resets(template, requirement, taker) or order(taker) < order(event):
         return False
-    if requirement.distinct is None or not is_counted(template, requirement):
+    if requirement.distinct is None:
         return True
     named = text(taker.payload, requirement.distinct)
-    return named is None or named == text(event.payload, requirement.distinct)
+    if named is None:
+        return taker.type != requirement.event_type
+    return named == text(event.payload, requirement.distinct)
 
 
 def is_counted(template: Template, requirement: Requirement) -> bool:
     """Is it fulfilled by the event that completes it, and not by the newest?"""
     followed = any(each.after == requirement.id for each in template.requirements)
-    return requirement.count > 1 or requirement.after is not None or followed
+    return requirement.count > 1 or requirement.distinct is not None or requirement.after is not None or followed
 
 
 def fulfilled_by(template: Template, requirement: Requirement, events: Iterable[Event]) -> Event | None:

@@ -131,7 +131,7 @@ def _counting(draw: st.DrawFn, id: int, template: int, ids: range) -> Requiremen
         group=draw(st.sampled_from((None, "A"))),
         rules=draw(st.sampled_from((PASSED, PASSED, ()))),
         count=count,
-        distinct=draw(st.sampled_from((None, "course", "course"))) if count > 1 else None,
+        distinct=draw(st.sampled_from((None, "course", "course"))),
         within=draw(st.sampled_from((None, timedelta(0), timedelta(days=1), timedelta(days=2)))) if count > 1 else None,
         counts_from=draw(st.none() | st.integers(0, 3).map(day)) if draw(st.booleans()) else None,
         counts_until=draw(st.none() | st.integers(2, 5).map(day)) if draw(st.booleans()) else None,

@@ -1,6 +1,5 @@
 """Requirements that count events, span time or come after another: decided by the set of events, whatever their order."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
 from itertools import pairwise
@@ -11,13 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules import Decision, Occurrence, Requirement, Ruleset, Tally, Template, decide, occurrences_of, tallies
+from pipeline.rules import (
+    Decision,
+    Occurrence,
+    Penalty,
+    Progress,
+    Requirement,
+    Rule,
+    Ruleset,
+    Tally,
+    Template,
+    decide,
+    occurrences,
+    tallies,
+)
 
 from . import oracle
-from .strategies import counting_histories, counting_templates, day, deliveries
-
-Noted = dict[str, dict[int, dict[UUID, Occurrence]]]
-"""By the badge's value, the requirement and the event."""
+from .strategies import FAILED, PASSED, counting_histories, counting_templates, day, deliveries
 
 
 def requirement(id: int = 1, **fields: Any) -> Requirement:
@@ -185,28 +194,33 @@ def test_a_tally_has_what_counts_now_and_the_most_that_lies_within_the_span() ->
     assert tallies(template(near), {})[1] == Tally((), 0)
 
 
-def note(noted: Noted, ruleset: Ruleset, event: oracle.Event) -> None:
-    """Remember what an event means to its badge, as `ledgers.occurrences` does."""
-    for match in ruleset.match(event.type, event.payload, event.time):
-        for key, row in occurrences_of(match, event.payload, event.time, event.id).items():
-            noted[match.value][key][event.id] = row
+def progress_of(badge: Template, events: Iterable[oracle.Event], known: dict[str, Progress]) -> dict[str, Progress]:
+    """By the badge's value, what is known once these events have taken part too, as `ledgers.progress` stores it."""
+    ruleset = Ruleset([badge])
+    found = dict(known)
+    for event in events:
+        for match in ruleset.match(event.type, event.payload, event.time):
+            before = found.get(match.value, Progress())
+            found[match.value] = before.after(match, event.payload, event.time, event.id)
+    return found
 
 
-def as_decided(badge: Template, noted: Noted) -> dict[str, dict[int, tuple[UUID, bool]]]:
-    decisions = {value: decide(badge, {key: rows.values() for key, rows in of.items()}) for value, of in noted.items()}
-    return {value: {key: (each.event, each.fulfilled) for key, each in of.items()} for value, of in decisions.items()}
+def as_decided(progress: dict[str, Progress]) -> dict[str, dict[int, tuple[UUID, bool]]]:
+    decisions = {
+        value: {key: (each.event, each.fulfilled) for key, each in of.decisions.items()}
+        for value, of in progress.items()
+    }
+    return {value: of for value, of in decisions.items() if of}
 
 
 def as_the_oracle_says(badge: Template, events: Iterable[oracle.Event]) -> dict[str, dict[int, tuple[UUID, bool]]]:
-    """Per badge and requirement that counts: the event that fulfills it; else the newest that takes back, if any."""
+    """Per badge and requirement: the event that fulfills it; else the newest that takes back, if any."""
     expected: dict[str, dict[int, tuple[UUID, bool]]] = {}
     for value, own in oracle.badges(badge, events).items():
         expected[value] = {}
         for each in badge.requirements:
-            if not oracle.is_counted(badge, each):
-                continue
             event = oracle.fulfilled_by(badge, each, own)
-            resets = [other for other in own if oracle.resets(badge, each.id, other)]
+            resets = [other for other in own if oracle.resets(badge, each, other)]
             deciding = event or max(resets, key=oracle.order, default=None)
             if deciding is not None:
                 expected[value][each.id] = (deciding.id, event is not None)
@@ -220,16 +234,13 @@ def test_any_order_repetition_and_cut_into_batches_is_decided_as_the_oracle_says
 ) -> None:
     delivered = data.draw(deliveries(history))
     cuts = sorted(data.draw(st.sets(st.integers(1, len(delivered)), max_size=3)) | {len(delivered)})
-    noted: Noted = defaultdict(lambda: defaultdict(dict))
-    ruleset = Ruleset([badge])
+    progress: dict[str, Progress] = {}
     for start, end in pairwise([0, *cuts]):
-        for event in delivered[start:end]:
-            note(noted, ruleset, event)
+        progress = progress_of(badge, delivered[start:end], progress)
         known = list({event.id: event for event in delivered[:end]}.values())
-        found = {value: decisions for value, decisions in as_decided(badge, noted).items() if decisions}
-        assert found == as_the_oracle_says(badge, known)
+        assert as_decided(progress) == as_the_oracle_says(badge, known)
     for value, events in oracle.badges(badge, history).items():
-        found_tallies = tallies(badge, {key: rows.values() for key, rows in noted[value].items()})
+        found_tallies = tallies(badge, progress.get(value, Progress()).occurrences)
         for each in badge.counted:
             expected = sorted(oracle.counting(badge, each, events), key=oracle.order)
             assert [match.event for match in found_tallies[each.id].matches] == [event.id for event in expected]
@@ -253,9 +264,62 @@ def test_a_match_takes_nothing_away_and_a_reset_gives_nothing(
 
 
 def held_requirements(badge: Template, events: list[oracle.Event]) -> dict[str, set[int]]:
-    noted: Noted = defaultdict(lambda: defaultdict(dict))
-    for event in events:
-        note(noted, Ruleset([badge]), event)
-    return {
-        value: {key for key, (_, fulfills) in of.items() if fulfills} for value, of in as_decided(badge, noted).items()
-    }
+    return {value: set(progress.fulfilled) for value, progress in progress_of(badge, events, {}).items()}
+
+
+@given(data=st.data(), number=st.integers(1, 12), count=st.integers(2, 5), distinct=st.sampled_from([None, "course"]))
+def test_of_more_events_than_are_looked_at_the_newest_decide_in_any_order(
+    data: st.DataObject, number: int, count: int, distinct: str | None
+) -> None:
+    most = 6
+    badge = Template(
+        1,
+        (Requirement(1, 1, "passed", None, PASSED, count=count, distinct=distinct),),
+        (Penalty(1, 1, "passed", frozenset({1}), FAILED),),
+        reaward=False,
+    )
+    history = [
+        oracle.Event(
+            UUID(int=each),
+            day(data.draw(st.integers(0, 5))),
+            "passed",
+            {
+                "is_passing": data.draw(st.sampled_from((True, True, False))),
+                "course": data.draw(st.sampled_from("ABC")),
+            },
+        )
+        for each in range(number)
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(occurrences, "MOST_LOOKED_AT", most)
+        found = progress_of(badge, data.draw(deliveries(history)), {})
+    looked_at = sorted(history, key=oracle.order)[-most:]
+    assert as_decided(found) == as_the_oracle_says(badge, looked_at)
+    assert all(len(each.occurrences.get(1, ())) <= most for each in found.values())
+
+
+def test_a_penalty_that_should_say_of_what_it_takes_back_and_does_not_takes_nothing() -> None:
+    rule, strike = Rule("is_passing", "eq", "true"), Rule("is_passing", "eq", "false")
+    badge = Template(
+        1,
+        (Requirement(1, 1, "passed", None, (rule,), distinct="course"),),
+        (Penalty(1, 1, "passed", frozenset({1}), (strike,)), Penalty(2, 1, "left", frozenset({1}), (strike,))),
+        reaward=False,
+    )
+    earned = oracle.Event(UUID(int=1), day(1), "passed", {"is_passing": True, "course": "A"})
+    unsaid = oracle.Event(UUID(int=2), day(2), "passed", {"is_passing": False, "course": None})
+    left = oracle.Event(UUID(int=3), day(3), "left", {"is_passing": False})
+    assert held_requirements(badge, [earned, unsaid]) == {"": {1}}
+    assert held_requirements(badge, [earned, unsaid, left]) == {"": set()}
+
+
+def test_one_value_may_be_enough_and_stands_until_it_is_taken_back_itself() -> None:
+    any_course = requirement(distinct="course")
+    assert decided(any_course, did(1, "A"), did(2, "B"), undid(3, "A")) == 2
+    assert decided(any_course, did(1, "A"), undid(3, "A")) is None
+
+
+def test_what_is_noted_counts_while_it_lies_in_the_span_of_now() -> None:
+    noted = (did(1), did(2), did(3))
+    assert decided(requirement(count=2, counts_from=day(2)), *noted) == 3
+    assert decided(requirement(count=2, counts_until=day(2)), *noted) is None

@@ -197,11 +197,13 @@ def test_an_event_without_a_value_to_differ_in_does_not_count(nothing: dict[str,
     assert len(Ruleset([badge]).match("passing", {"course": ""}, NOON)) == 1
 
 
-def test_a_penalty_without_that_value_still_strikes() -> None:
+def test_a_penalty_of_another_type_without_that_value_strikes_and_one_of_the_same_does_not() -> None:
     counting = Requirement(1, 1, "passing", None, (PASSING,), count=2, distinct="course.course_key")
-    badge = template(counting, penalties=(penalty(FAILING),))
-    [match] = Ruleset([badge]).match("passing", {"is_passing": False}, NOON)
-    assert match.resets == {1}
+    other = replace(penalty(FAILING), event_type="left")
+    badge = template(counting, penalties=(penalty(FAILING), other))
+    [same_type] = Ruleset([badge]).match("passing", {"is_passing": False}, NOON)
+    [other_type] = Ruleset([badge]).match("left", {"is_passing": False}, NOON)
+    assert (same_type.resets, other_type.resets) == (frozenset(), {1})
     assert counting.value_in({"is_passing": False}) is None
 
 
@@ -225,10 +227,10 @@ def test_an_event_without_a_value_is_about_none_of_the_badges_per_value(key: obj
 
 def test_values_are_told_apart_by_their_text_and_long_ones_by_a_hash_of_it() -> None:
     badge = replace(template(requirement()), per="it")
-    values = [True, "true", 5, 5.0, "a" * 255, "a" * 256, "a" * 257]
+    values = [True, "true", 5, 5.0, "a" * 255, "a" * 256, "a" * 257, "a", "a ", "\ud800" * 256]
     found = [match.value for each in values for match in Ruleset([badge]).match("passing", {"it": each}, NOON)]
-    assert found[:5] == ["true", "true", "5", "5.0", "a" * 255]
-    assert len(set(found[4:])) == 3
+    assert found[:5] == ["true", "true", "5", "5", "a" * 255]
+    assert len(set(found[4:])) == 6
     assert all(len(value) <= LONGEST_TEXT_OF_VALUE for value in found)
 
 

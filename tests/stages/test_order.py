@@ -411,7 +411,7 @@ def play(site: Site, data: st.DataObject, delivered: list[LmsEvent]) -> None:
 
 def test_in_the_order_of_arrival_the_end_would_differ(monkeypatch):
     """The control: where the latest arrival decides, the same events end differently."""
-    monkeypatch.setattr(rules, "supersedes", lambda new, old: True)
+    monkeypatch.setattr(rules.progress, "supersedes", lambda new, old: True)
     ends = []
     for turned in (False, True):
         with Example():
@@ -430,7 +430,7 @@ def test_where_the_newest_event_alone_would_decide_a_requirement_that_counts_the
         return decide(template, newest)
 
     decide = rules.decide
-    monkeypatch.setattr(rules, "decide", newest_only)
+    monkeypatch.setattr(rules.progress, "decide", newest_only)
     with Example():
         twice = Plan([(PASSING, "", (PASSED,))], [], [{"count": 2, "distinct": COURSE}])
         templates = [configure(builders.organization(), twice, reaward=True)]

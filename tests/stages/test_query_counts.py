@@ -1,4 +1,4 @@
-"""What each stage asks of the database: as much among a thousand templates as beside one, and for 45 events as for two.
+"""What each stage asks of the database: as much among a thousand templates as beside one, and for a message full of events as for two.
 
 One thing grows: a badge that is awarded again before its revocation began is changed by a query of its own.
 """
@@ -17,6 +17,7 @@ from pipeline.configuration import ruleset
 from pipeline.ledgers import inbox
 from pipeline.lms.events import PASSING, LmsEvent
 from pipeline.models import Badge, ConfigurationVersion, Requirement, RequirementRule, Signal, Template
+from pipeline.nudges import PERSIST_AT_ONCE
 from pipeline.stages import clock_change
 from tests.ledgers.builders import (
     DEMO,
@@ -34,7 +35,7 @@ from tests.ledgers.builders import (
 from tests.stages.conftest import Site
 
 TEMPLATES = (1, 10, 100, 1_000)
-TOGETHER = (2, 45)  # SQLite takes 999 values a statement, and a badge has 20
+TOGETHER = (2, PERSIST_AT_ONCE)
 OTHERS_COURSE = "course-v1:OpenedX+Nobody+2026"
 
 pytestmark = pytest.mark.django_db

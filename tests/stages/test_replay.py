@@ -53,7 +53,7 @@ def test_replaying_any_selection_in_any_order_any_number_of_times_changes_nothin
 
 def test_without_the_newest_event_deciding_a_replay_would_change_the_badge(site, monkeypatch):
     """The control of the test above."""
-    monkeypatch.setattr(rules, "supersedes", lambda new, old: True)
+    monkeypatch.setattr(rules.progress, "supersedes", lambda new, old: True)
     with Example():
         at_this_site(site, USUAL, reaward=True)
         early = passes(LEARNERS[0], 1)
