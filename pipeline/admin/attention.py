@@ -193,17 +193,24 @@ CONCERNS = (
         _("Templates active at Credly, but not here"),
         _(
             "Learners are on the way, and no event counts for them. Where Credly had withdrawn a template and has it active "
-            "again, activate it here too, then replay the events that came meanwhile."
+            "again, activate it here too, then run the kept events through it: a button on its page."
         ),
         urgent=False,
         learners=Learners.ON_THE_WAY,
     ),
     Concern(
         Template,
-        {"active__exact": True, "allows_duplicates__exact": True},
+        {"active__exact": True, "allows_duplicates__exact": True, "per__exact": ""},
         _("Active templates that allow duplicates"),
         _("Credly's own safety net against a second badge is off. Switch off duplicates for them at Credly."),
         urgent=False,
+    ),
+    Concern(
+        Template,
+        # Only a sync knows.
+        {"active__exact": True, "allows_duplicates__exact": False, "per__gt": "", "synced_at__isnull": False},
+        _("Active templates with one badge per value that Credly allows once"),
+        _("A learner's second badge fails. Allow duplicates for them at Credly, sync, then retry the failed badges."),
     ),
     Concern(
         Discrepancy,

@@ -28,7 +28,7 @@ from pipeline.admin.rule_rows import path_choices
 from pipeline.admin.search import FoundByUuid
 from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.configuration import activation
-from pipeline.configuration.conditions import per_problem
+from pipeline.configuration.conditions import per_change_problem, per_problem
 from pipeline.ledgers.observations import HELD
 from pipeline.models import Badge, Progress, Standing, Template, TemplateState
 from pipeline.reports.phrases import moment
@@ -58,9 +58,11 @@ class TemplateForm(forms.ModelForm):
             self.fields["per"].widget.choices = path_choices(self["per"].value() or "", _("none: one badge in all"))
 
     def clean_per(self) -> str:
-        """A key path that the events of all requirements and penalties have."""
+        """A key path that the events of all requirements and penalties have; the same as ever once learners go by it."""
         per = str(self.cleaned_data["per"])
         template = self.instance
+        if template.pk and _in_use(template) and (problem := per_change_problem(template.per, per)):
+            raise forms.ValidationError(problem.message)
         if not per or per == template.per:
             return per
         requirements, penalties = (
@@ -338,8 +340,13 @@ def _undeletable(template: Template) -> str:
     """Why a template can't be deleted; empty if it can."""
     if template.active:
         return _("“%(name)s” is active. Deactivate it first.") % {"name": template.name}
-    if template.progress.exists() or template.badges.exists():
+    if _in_use(template):
         return _("“%(name)s” has progress or badges of learners. It can be deactivated, not deleted.") % {
             "name": template.name
         }
     return ""
+
+
+def _in_use(template: Template) -> bool:
+    """Whether learners have progress in it or badges of it."""
+    return template.progress.exists() or template.badges.exists()

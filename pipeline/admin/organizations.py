@@ -280,6 +280,12 @@ class OrganizationAdmin(ToleratesWrongInput, FoundByUuid, ModelAdmin):
         if result.flagged:
             text = gettext("These templates allow duplicates at Credly, so its own safety net is off: %(names)s.")
             messages.warning(request, text % {"names": ", ".join(result.flagged)})
+        if result.only_once:
+            text = gettext(
+                "These templates have one badge per value here, and Credly allows a learner one in all: %(names)s. Allow "
+                "duplicates for them at Credly, then sync."
+            )
+            messages.warning(request, text % {"names": ", ".join(result.only_once)})
 
 
 def _page(organization: Model) -> str:

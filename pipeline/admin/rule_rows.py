@@ -15,12 +15,16 @@ from pipeline.bus.descriptions import describe
 from pipeline.configuration import conditions
 from pipeline.configuration.activation import path_problem, wanted
 from pipeline.configuration.conditions import Wanted
+from pipeline.configuration.values import with_zone
 from pipeline.models import Operator, Penalty, Requirement, Template
 from pipeline.models.configuration import LONGEST_VALUE
 
 Choices = list[tuple[Any, Any]]
 
 LISTS = (Operator.IN, Operator.NOT_IN)
+
+WITH_SPACES = (Operator.CONTAINS, Operator.STARTS_WITH, Operator.MATCHES)
+"""The operators to which spaces around a value mean something."""
 
 
 class RuleForm(forms.ModelForm):
@@ -39,6 +43,7 @@ class RuleForm(forms.ModelForm):
     value = forms.CharField(
         label=gettext_lazy("Value"),
         max_length=LONGEST_VALUE,
+        strip=False,
         widget=UnfoldAdminTextareaWidget(
             {
                 "data-rule-value": "",
@@ -62,9 +67,14 @@ class RuleForm(forms.ModelForm):
         self.fields["data_path"].widget.choices = path_choices(self["data_path"].value() or "")
 
     def clean_value(self) -> str:
-        """The values, each on a line, without what surrounds them; of most operators one."""
-        values = [line.strip() for line in self.cleaned_data["value"].splitlines() if line.strip()]
-        if len(values) > 1 and self.cleaned_data.get("operator") not in LISTS:
+        """The values, each on a line, without spaces around them unless these mean something; of most operators one."""
+        values = [line for line in self.cleaned_data["value"].splitlines() if line.strip()]
+        operator = self.cleaned_data.get("operator")
+        if operator not in WITH_SPACES:
+            values = [line.strip() for line in values]
+        if not values:
+            raise forms.ValidationError(self.fields["value"].error_messages["required"], code="required")
+        if len(values) > 1 and operator not in LISTS:
             raise forms.ValidationError(
                 _("Enter one value. Several, each on a line, are for “is one of” and “is none of”.")
             )
@@ -87,6 +97,7 @@ class RuleFormSet(PaginationInlineFormSet):
                 type_word = type_words(event_type).get(path, "")
                 if found := conditions.rule_problem(type_word, operator, value):
                     form.add_error(found.field, str(found))
+                form.instance.value = with_zone(type_word, value)
         if not any(form.errors for form in self.kept_forms()):
             errors = list(_problems_of_rules(condition, self.rules()))
             if errors:

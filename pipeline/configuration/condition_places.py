@@ -10,6 +10,7 @@ from pipeline.configuration import spans
 from pipeline.configuration.conditions import Problem, requirement_problems, rule_problem
 from pipeline.configuration.entries import PenaltyEntry, RequirementEntry, RuleEntry
 from pipeline.configuration.places import Place
+from pipeline.configuration.values import with_zone
 from pipeline.models import Operator
 from pipeline.models.configuration import LONGEST_VALUE
 
@@ -18,6 +19,12 @@ LISTING = (Operator.IN, Operator.NOT_IN)
 
 ConditionPlace = Mapping[str, Place]
 """The places of a requirement or penalty by key."""
+
+_ONE_VALUE: Mapping[str, str] = {
+    Operator.EQUALS: "one value, or the operator 'in' for one of several",
+    Operator.NOT_EQUALS: "one value, or the operator 'not_in' for none of several",
+}
+"""What is allowed instead of a list, by operator."""
 
 _SLUG = re.compile(r"[-a-zA-Z0-9_]+")
 
@@ -136,25 +143,33 @@ def _rule(place: Place, event_type: str, paths: Mapping[str, str] | None) -> Rul
     )
     type_word = (paths or {}).get(path, "")
     operator = fields["operator"].choice(Operator.values, "an operator")
+    noted = place.problems_noted
     value = _value(fields["value"], operator, type_word)
-    if operator and value:
+    if operator and value and place.problems_noted == noted:
         refuse(fields, rule_problem(type_word, operator, value))
-    return RuleEntry(path, operator, value)
+    zoned = with_zone(type_word, value)
+    if zoned != value and place.problems_noted == noted:
+        fields["value"].warn(f"{value!r} has no time zone and is taken as {zoned!r}")
+    return RuleEntry(path, operator, zoned)
 
 
 def _value(place: Place, operator: str, type_word: str) -> str:
     """A rule's value as it is written, of a list each on a line; a YAML boolean where one is meant is `true` or `false`."""
     if operator in LISTING:
-        return _listed(place, operator)
+        return _listed(place, operator, type_word)
     if place.kind == "a boolean" and (type_word == "boolean" or operator == Operator.EXISTS):
         return TRUE if place.boolean() else FALSE
-    if not operator and place.kind == "a list":
+    if place.kind == "a list":
+        if operator:
+            place.refuse(
+                f"must be one value for the operator {operator!r}, not a list", _ONE_VALUE.get(operator, "one value")
+            )
         return ""
     is_text = type_word in ("", "text") and operator in (Operator.EQUALS, Operator.NOT_EQUALS)
     return place.scalar(LONGEST_VALUE, blank=is_text)
 
 
-def _listed(place: Place, operator: str) -> str:
+def _listed(place: Place, operator: str, type_word: str) -> str:
     if place.present and place.kind != "a list":
         place.refuse(f"must be a list of values for the operator {operator!r}, not {place.kind}")
         return ""
@@ -163,6 +178,8 @@ def _listed(place: Place, operator: str) -> str:
         value = each.scalar(LONGEST_VALUE)
         if "\n" in value:
             each.refuse("is more than one line")
+        elif value and (problem := rule_problem(type_word, operator, value)) and problem.field == "value":
+            refuse({problem.field: each}, problem)
         values.append(value)
     text = "\n".join(values)
     if len(text) > LONGEST_VALUE:

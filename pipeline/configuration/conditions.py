@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from pipeline import rules
 from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
-from pipeline.configuration.values import allowed_instead
+from pipeline.configuration.values import allowed_instead, with_zone
 from pipeline.models import Operator, RequirementRule
 from pipeline.models.configuration import MOST_COUNTED
 
@@ -109,7 +109,7 @@ def rule_problem(type_word: str, operator: str, value: str) -> Problem | None:
     if operator in _LISTS:
         return _list_problem(type_word, operator, rules.lines(value))
     if operator in _EQUALITY:
-        return _misfit(type_word, type_word, value)
+        return _misfit(type_word, type_word, with_zone(type_word, value))
     if operator in _ORDER:
         return _misfit(type_word, "time" if type_word == "time" else "number", value) if type_word else None
     if operator == Operator.EXISTS:
@@ -154,15 +154,40 @@ def per_problem(per: str, event_types: Iterable[str], *, allows_duplicates: bool
     """
     if not per:
         return None
-    for event_type in dict.fromkeys(event_types):
-        if (offered := _paths(event_type)) is not None and per not in offered:
-            return Problem("per", _no_path(per, event_type), ", ".join(offered) or _("none"))
+    known = {event_type: paths for event_type in event_types if (paths := _paths(event_type)) is not None}
+    for event_type, paths in known.items():
+        if per not in paths:
+            return Problem("per", _no_path(per, event_type), ", ".join(paths) or _("none"))
+    usable = {path: None for event_type in catalogue.badge_event_types() for path in catalogue.key_paths(event_type)}
+    if not known and per not in usable:
+        message = _("“%(path)s” is no key path of any event type that badges may use.") % {"path": per}
+        return Problem("per", message, ", ".join(usable) or _("none"))
     if allows_duplicates is False:
         return Problem(
             "per",
             _("Credly lets a learner hold this badge only once. Allow duplicates for the template there, then sync."),
         )
     return None
+
+
+def per_change_problem(stored: str, per: str) -> Problem | None:
+    """Why a template of which learners have progress or badges can't change what it has a badge for; None if it does not.
+
+    What they have is noted for the values of before. No event would reach it any more: they would earn the badge once more,
+    and no penalty could take the old one back.
+
+    Args:
+        stored: the key path of each value of which there is progress and badges; empty for one in all.
+        per: the key path that somebody wants.
+    """
+    if per == stored:
+        return None
+    message = _(
+        "Learners have progress or badges of this template, with one badge %(stored)s: no event would reach these any more. "
+        "For one badge %(wanted)s make a new template."
+    )
+    words = {"stored": _per_in_words(stored), "wanted": _per_in_words(per)}
+    return Problem("per", message % words, stored or _("none"))
 
 
 def badge_circle(uuid: UUID, wanted: Iterable[Wanted]) -> list[UUID]:
@@ -279,7 +304,7 @@ def _of_count(wanted: Wanted, per: str) -> Iterator[Problem]:
         message = _("The template has a badge for each value of %(path)s, so these never differ within one badge.")
         yield Problem("distinct", message % {"path": per})
     elif (most := _most_different(wanted)) is not None and wanted.count > 1 and most < wanted.count:
-        message = _("Its rules let no more than %(most)s different values of %(path)s through.")
+        message = _("No more than %(most)s different values of %(path)s can match.")
         yield Problem("count", message % {"most": most, "path": wanted.distinct})
 
 
@@ -294,6 +319,8 @@ def _most_different(wanted: Wanted) -> int | None:
     Of numbers and times each value can be written in several ways, which differ.
     """
     type_word = (_paths(wanted.event_type) or {}).get(wanted.distinct, "")
+    if type_word == "boolean":
+        return len(_booleans_left(wanted))
     if type_word in ("integer", "number", "time"):
         return None
     listed = [
@@ -304,6 +331,16 @@ def _most_different(wanted: Wanted) -> int | None:
     return min(listed, default=None)
 
 
+def _booleans_left(wanted: Wanted) -> set[bool | None]:
+    """Which booleans the rules leave at the path in which events must differ."""
+    left: set[bool | None] = {True, False}
+    for path, operator, value in wanted.rules:
+        if path == wanted.distinct and operator in _EQUALITY:
+            named = {rules.parse_boolean(value)}
+            left = left & named if operator == Operator.EQUALS else left - named
+    return left
+
+
 def _paths(event_type: str) -> dict[str, str] | None:
     """The key paths of an event type; None if there is no such type."""
     return catalogue.key_paths(event_type) if event_type in catalogue.event_types() else None
@@ -311,6 +348,10 @@ def _paths(event_type: str) -> dict[str, str] | None:
 
 def _no_path(path: str, event_type: str) -> str:
     return _("“%(path)s” is no key path of “%(title)s”.") % {"path": path, "title": describe(event_type).title}
+
+
+def _per_in_words(per: str) -> str:
+    return _("for each value of %(path)s") % {"path": per} if per else _("in all")
 
 
 def _circle_of(slug: str, preceding: Mapping[str, str]) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 from django.db.models import Model
 
@@ -26,12 +27,16 @@ _CALLED = {"counts_from": "from", "counts_until": "until"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A line of the difference: what happens to a row, and how; `nested` if the row belongs to a template."""
+    """A line of the difference: what happens to a row, and how; `nested` if the row belongs to a template.
+
+    `counts_anew` is the UUID of an active template for which events of before may count otherwise from now on.
+    """
 
     sign: Sign
     subject: str
     detail: str = ""
     nested: bool = False
+    counts_anew: UUID | None = None
 
     def __str__(self) -> str:
         detail = f": {self.detail}" if self.detail else ""

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 from pipeline.configuration.condition_places import ConditionPlace, read_penalty, read_requirement, refuse
-from pipeline.configuration.conditions import circle, needs, order_problems, per_problem
+from pipeline.configuration.conditions import circle, needs, order_problems, per_change_problem, per_problem
 from pipeline.configuration.entries import Document, Known, OrganizationEntry, RequirementEntry, TemplateEntry
 from pipeline.configuration.organizations import ENVIRONMENT_PREFIX
 from pipeline.configuration.places import NO_UUID, Place, Report, parse_yaml
@@ -48,7 +48,9 @@ def read_document(content: bytes, file: str, known: Known) -> Document:
     templates = tuple(_template(place, seen, owners, known) for place in places)
     _refuse_circles(templates, places, known)
     report.raise_problems()
-    return Document(organizations, templates)
+    _warn_of_strangers(templates, places, known)
+    warnings = sorted(report.warnings, key=lambda warning: warning.line)
+    return Document(organizations, templates, tuple(map(str, warnings)))
 
 
 def _organization(place: Place, seen: dict[Hashable, Place]) -> OrganizationEntry:
@@ -86,6 +88,7 @@ def _template(place: Place, seen: dict[Hashable, Place], owners: Collection[UUID
     penalties = tuple(read_penalty(each, penalty_ids, slugs) for each in fields["penalties"].entries())
     _refuse_order(read)
     event_types = [*(each.event_type for each in requirements), *(each.event_type for each in penalties)]
+    refuse(fields, per_change_problem(known.per.get(uuid, per), per))
     refuse(fields, per_problem(per, event_types, allows_duplicates=known.allows_duplicates.get(uuid)))
     active = fields["active"].boolean()
     if active and not requirements:
@@ -120,6 +123,18 @@ def _refuse_circles(templates: Iterable[TemplateEntry], places: Iterable[Place],
         if found := circle(entry.uuid, needed):
             way = " needs ".join(str(each) for each in (*found, entry.uuid))
             place.refuse(f"the template would need a badge of its own: {way}")
+
+
+def _warn_of_strangers(templates: Iterable[TemplateEntry], places: Iterable[Place], known: Known) -> None:
+    """Warn of what goes by badges of templates that there are not: they may come later, or the id is a slip of the hand."""
+    there = {*known.templates, *(entry.uuid for entry in templates)}
+    for entry, place in zip(templates, places, strict=True):
+        for wanted in (*(each.wanted for each in entry.requirements), *(each.wanted for each in entry.penalties)):
+            for uuid in sorted(needs([wanted]) - there):
+                place.warn(
+                    f"{wanted.slug!r} goes by badges of {uuid}, a template of neither this file nor the database: no event "
+                    "matches until there is one"
+                )
 
 
 def _unique_uuid(place: Place, seen: dict[Hashable, Place]) -> UUID:

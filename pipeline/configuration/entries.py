@@ -99,22 +99,26 @@ class TemplateEntry:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A badge configuration file without errors."""
+    """A badge configuration file without errors; `warnings` are what somebody should look at all the same."""
 
     organizations: tuple[OrganizationEntry, ...]
     templates: tuple[TemplateEntry, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What there is already, on which a file builds.
 
-    Of the templates: `allows_duplicates` what a sync told of those that it saw, `needs` whose badges they ask for.
+    Of the templates: `allows_duplicates` what a sync told of those that it saw, `needs` whose badges they ask for, `per` that
+    of those of which learners have progress or badges.
     """
 
     organizations: Collection[UUID] = ()
+    templates: Collection[UUID] = ()
     allows_duplicates: Mapping[UUID, bool] = field(default_factory=dict)
     needs: Mapping[UUID, Collection[UUID]] = field(default_factory=dict)
+    per: Mapping[UUID, str] = field(default_factory=dict)
 
 
 def _triples(rules: tuple[RuleEntry, ...]) -> tuple[tuple[str, str, str], ...]:

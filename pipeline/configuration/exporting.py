@@ -6,10 +6,12 @@ from uuid import UUID
 
 import yaml
 
+from pipeline.bus.catalogue import kinds
 from pipeline.configuration.condition_places import LISTING
 from pipeline.configuration.difference import iso
 from pipeline.configuration.organizations import ENVIRONMENT_PREFIX
 from pipeline.configuration.spans import written
+from pipeline.configuration.values import with_zone
 from pipeline.models import Operator, Organization, Penalty, Requirement, Template
 from pipeline.models.configuration import Rule
 from pipeline.rules import lines
@@ -112,15 +114,17 @@ def _unless_empty(key: str, text: str) -> dict[str, str]:
 
 
 def _rules(row: Requirement | Penalty) -> list[dict[str, Any]]:
-    return [_OneLine(data_path=rule.data_path, operator=rule.operator, value=_value(rule)) for rule in row.rules.all()]
+    return [
+        _OneLine(data_path=rule.data_path, operator=rule.operator, value=_value(row, rule)) for rule in row.rules.all()
+    ]
 
 
-def _value(rule: Rule) -> str | bool | list[str]:
+def _value(row: Requirement | Penalty, rule: Rule) -> str | bool | list[str]:
     if rule.operator in LISTING:
         return lines(rule.value)
     if rule.operator == Operator.EXISTS and rule.value in ("true", "false"):
         return rule.value == "true"
-    return rule.value
+    return with_zone(kinds(row.event_type).get(rule.data_path, ""), rule.value)
 
 
 class _OneLine(dict[str, Any]):

@@ -6,11 +6,14 @@ differ are written, so that a repeated import changes nothing and no worker comp
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
+from pipeline.bus.catalogue import kinds
 from pipeline.configuration import organizations
 from pipeline.configuration.condition_places import LISTING
 from pipeline.configuration.conditions import stored_needs
@@ -36,12 +39,21 @@ from pipeline.configuration.entries import (
     RuleEntry,
     TemplateEntry,
 )
-from pipeline.models import Fulfillment, Occurrence, Organization, Penalty, Requirement, Template
+from pipeline.configuration.values import with_zone
+from pipeline.models import Badge, Fulfillment, Occurrence, Organization, Penalty, Progress, Requirement, Template
 from pipeline.models.configuration import Rule
 from pipeline.rules import lines
 
 
-def import_configuration(content: bytes, file: str, *, dry_run: bool = False) -> list[Change]:
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import came to: what it changed, what of the file is worth a look though allowed, line by line."""
+
+    changes: list[Change]
+    warnings: tuple[str, ...]
+
+
+def import_configuration(content: bytes, file: str, *, dry_run: bool = False) -> Imported:
     """Bring the tables to what a file says, in one transaction, and tell what changed.
 
     1. read and check the file against what there is;
@@ -62,13 +74,17 @@ def import_configuration(content: bytes, file: str, *, dry_run: bool = False) ->
         document = read_document(content, file, _known())
         changes = _apply(document)
         transaction.set_rollback(dry_run)
-    return changes
+    return Imported(changes, document.warnings)
 
 
 def _known() -> Known:
     synced = Template.objects.filter(synced_at__isnull=False)
+    progress, badges = (rows.filter(template=OuterRef("pk")) for rows in (Progress.objects, Badge.objects))
+    in_use = Template.objects.filter(Exists(progress) | Exists(badges))
     return Known(
         organizations=set(Organization.objects.values_list("uuid", flat=True)),
+        templates=set(Template.objects.values_list("uuid", flat=True)),
+        per=dict(in_use.values_list("uuid", "per")),
         allows_duplicates=dict(synced.values_list("uuid", "allows_duplicates")),
         needs=stored_needs(),
     )
@@ -151,13 +167,22 @@ def _template(row: Template | None, entry: TemplateEntry, organization: Organiza
     )
     if row is None:
         row = Template.objects.create(uuid=entry.uuid, **wanted)
-        return [Change(ADDED, named(row)), *_conditions(row, entry)]
-    subject = named(row)
+        return [Change(ADDED, named(row), counts_anew=_if_active(row)), *_conditions(row, entry)]
+    subject, before = named(row), _switches(row)
     differing = update(row, wanted)
     below = _conditions(row, entry)
     if not differing and not below:
         return []
-    return [Change(CHANGED if differing else CONTEXT, subject, differing), *below]
+    counts_anew = _if_active(row) if below or _switches(row) != before else None
+    return [Change(CHANGED if differing else CONTEXT, subject, differing, counts_anew=counts_anew), *below]
+
+
+def _switches(row: Template) -> tuple[bool, bool, str]:
+    return row.active, row.reaward, row.per
+
+
+def _if_active(row: Template) -> UUID | None:
+    return row.uuid if row.active else None
 
 
 def _conditions(template: Template, entry: TemplateEntry) -> list[Change]:
@@ -255,7 +280,7 @@ def _update_resets(row: Penalty, requirements: list[Requirement]) -> str:
 
 def _update_rules(row: Requirement | Penalty, wanted: tuple[RuleEntry, ...]) -> str:
     """Replace the rules if they differ, and say how."""
-    stored = tuple(RuleEntry(rule.data_path, rule.operator, _value(rule)) for rule in row.rules.all())
+    stored = tuple(RuleEntry(rule.data_path, rule.operator, _value(row, rule)) for rule in row.rules.all())
     if stored == wanted:
         return ""
     row.rules.all().delete()
@@ -264,9 +289,11 @@ def _update_rules(row: Requirement | Penalty, wanted: tuple[RuleEntry, ...]) -> 
     return from_to("rules", _rules_shown(stored), _rules_shown(wanted))
 
 
-def _value(rule: Rule) -> str:
-    """The value of a stored rule as a file would have it: a list without empty lines."""
-    return "\n".join(lines(rule.value)) if rule.operator in LISTING else rule.value
+def _value(row: Requirement | Penalty, rule: Rule) -> str:
+    """The value of a stored rule as a file would have it: a list without empty lines, a time with its zone."""
+    if rule.operator in LISTING:
+        return "\n".join(lines(rule.value))
+    return with_zone(kinds(row.event_type).get(rule.data_path, ""), rule.value)
 
 
 def _rules_shown(rules: Iterable[RuleEntry]) -> str:

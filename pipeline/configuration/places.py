@@ -63,10 +63,11 @@ class DocumentError(ValueError):
 
 
 class Report:
-    """The problems found in one file so far."""
+    """The problems found in one file so far, and in `warnings` what is allowed but worth a look."""
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self.warnings: list[Problem] = []
         self._problems: list[Problem] = []
         self._places = 0
 
@@ -127,6 +128,13 @@ class Place:
         return _KINDS.get(self._node.tag, "a value of another type")
 
     @property
+    def _found(self) -> str:
+        """What stands here, in words, with its value if it has one: "the number '2.5'".  Not for places of secrets."""
+        if not isinstance(self._node, yaml.ScalarNode):
+            return self.kind
+        return f"{self.kind.replace('a ', 'the ', 1)} {_shown(self._node.value)}"
+
+    @property
     def problems_noted(self) -> int:
         """How many problems were noted so far in the whole file."""
         return self._report.problems_noted
@@ -134,6 +142,10 @@ class Place:
     def refuse(self, message: str, allowed: str = "") -> None:
         """Note that something is wrong here."""
         self._report.add(self._line, self._path, message, allowed)
+
+    def warn(self, message: str) -> None:
+        """Note that something here is worth a look, though allowed."""
+        self._report.warnings.append(Problem(self._report.file, self._line, self._path, message))
 
     def mapping(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "Place"]:
         """The places below a mapping, one for every key of `required` and `optional`, present or not."""
@@ -184,7 +196,7 @@ class Place:
         if isinstance(self._node, yaml.ScalarNode) and self.kind == "a boolean":
             return _BOOLEANS.get(self._node.value.lower(), False)
         if self.present:
-            self.refuse(f"must be a boolean, not {self.kind}", "true, false")
+            self.refuse(f"must be a boolean, not {self._found}", "true, false")
         return False
 
     def whole_number(self, default: int) -> int:
@@ -192,7 +204,7 @@ class Place:
         if isinstance(self._node, yaml.ScalarNode) and self.kind == "a number" and _DIGITS.fullmatch(self._node.value):
             return int(self._node.value)
         if self.present:
-            self.refuse("must be a whole number", "digits only, such as 5")
+            self.refuse(f"must be a whole number, not {self._found}", "digits only, such as 5")
         return default
 
     def uuid(self) -> UUID:

@@ -50,9 +50,10 @@ _is_url = URLValidator(schemes=["http", "https"])
 class SyncResult:
     """What a sync came to.
 
-    `flagged` names the active templates that allow duplicates.  `failure` says in one line why Credly was not heard out
-    and is empty if it was; `too_slow` that only the time was lacking; `reopened` that a key that was refused works again,
-    so that the organization's badges need not wait any longer.
+    `flagged` names the active templates that allow duplicates and need none, `only_once` those that have one badge per value
+    and do not allow them.  `failure` says in one line why Credly was not heard out and is empty if it was; `too_slow` that only
+    the time was lacking; `reopened` that a key that was refused works again, so that the organization's badges need not wait
+    any longer.
     """
 
     added: list[Change] = field(default_factory=list)
@@ -60,6 +61,7 @@ class SyncResult:
     withdrawn: list[Change] = field(default_factory=list)
     unchanged: int = 0
     flagged: list[str] = field(default_factory=list)
+    only_once: list[str] = field(default_factory=list)
     failure: str = ""
     too_slow: bool = False
     reopened: bool = False
@@ -146,8 +148,7 @@ def sync(
     try:
         calls = _Calls(organization, _client(organization), progress, seconds)
         listed = calls.active_templates()
-        flagged = [info.name for info in listed if info.allow_duplicate_badges]
-        result = replace(result, reopened=gate.answered(organization), flagged=flagged)
+        result = replace(_compared(listed), reopened=gate.answered(organization))
         for info in listed:
             result = _noted(result, take_over(organization, info))
         keys.learn(organization, calls.client)
@@ -228,6 +229,15 @@ class _Calls:
             _wait_for_turn(self._organization)
         if more and time.monotonic() > self._until:
             raise _TooSlowError(f"Credly took longer than {self._seconds:.0f} seconds.")
+
+
+def _compared(listed: Collection[TemplateInfo]) -> SyncResult:
+    """Which templates allow more badges of a learner, or fewer, than they are to have here."""
+    many = set(Template.objects.exclude(per="").values_list("uuid", flat=True))
+    return SyncResult(
+        flagged=[info.name for info in listed if info.allow_duplicate_badges and info.id not in many],
+        only_once=[info.name for info in listed if not info.allow_duplicate_badges and info.id in many],
+    )
 
 
 def _client(organization: Organization) -> CredlyClient:

@@ -5,7 +5,7 @@ Numbers and times compare as such. All else compares as text, and the LMS writes
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.utils.functional import Promise
@@ -14,6 +14,8 @@ from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from pipeline.rules import parse_boolean, parse_number
+
+_DAY = len("2026-05-01")
 
 
 def _is_boolean(text: str) -> bool:
@@ -71,3 +73,21 @@ def allowed_instead(type_word: str, text: str) -> str | None:
         return None if fits(text) else str(allowed)
     except (ValueError, InvalidKeyError):
         return str(allowed)
+
+
+def with_zone(type_word: str, text: str) -> str:
+    """A rule's value as it runs: a time that is written without a zone is one of UTC; any other text is as it is.
+
+    A day alone is no time.  Files of before may have such times, and so may the tables.
+
+    Args:
+        type_word: the type's word in `bus.catalogue.key_paths` or `bus.catalogue.kinds`.
+        text: a rule's value.
+    """
+    if type_word != "time" or len(text) <= _DAY:
+        return text
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if time.tzinfo else time.replace(tzinfo=UTC).isoformat()

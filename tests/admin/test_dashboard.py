@@ -116,6 +116,9 @@ CAUSES: dict[str, Callable[[], Any]] = {
     "Organizations whose last sync failed": lambda: organization(sync_error="Credly did not answer"),
     "Active templates that are not active at Credly": lambda: template(state="archived"),
     "Active templates that allow duplicates": lambda: template(allows_duplicates=True),
+    "Active templates with one badge per value that Credly allows once": lambda: template(
+        per="course.course_key", synced_at=timezone.now()
+    ),
     "Refused webhooks in 7 days": lambda: webhook(state="refused"),
     "Gaps of the event bus": lambda: gap(),
     "Discrepancies to Credly": lambda: discrepancy(),
@@ -133,6 +136,10 @@ HARMLESS: dict[str, Callable[[], Any]] = {
     "handled webhook": lambda: webhook(state="handled"),
     "organization": lambda: organization(key_expires_at=timezone.now() + timedelta(days=90)),
     "inactive template": lambda: template(active=False, state="archived", allows_duplicates=True),
+    "template with a badge per value": lambda: template(
+        per="course.course_key", allows_duplicates=True, synced_at=timezone.now()
+    ),
+    "template with a badge per value that no sync has seen": lambda: template(per="course.course_key"),
 }
 
 

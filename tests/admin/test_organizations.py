@@ -300,6 +300,17 @@ def test_templates_that_allow_duplicates_are_named_in_a_warning(operator, credly
     academy = credly.academy({"allow_duplicate_badges": True})
     operator.post(ADD, {"uuid": academy.organization, "key": academy.key})
     assert "allow duplicates at Credly" in said(operator.post(sync_url(Organization.objects.get())))
+    operator.get(page(Organization.objects.get()))
+    Template.objects.update(per="course.course_key")
+    assert "uplicates" not in said(operator.post(sync_url(Organization.objects.get())))
+
+
+def test_templates_with_a_badge_per_value_that_credly_allows_once_are_named_in_a_warning(operator, site):
+    Template.objects.update(per="course.course_key")
+    said_then = said(operator.post(sync_url(site.organization)))
+    assert (
+        "one badge per value here, and Credly allows a learner one in all: Intro Course. Allow duplicates" in said_then
+    )
 
 
 def test_the_list_syncs_one_organization_at_once(operator, site):

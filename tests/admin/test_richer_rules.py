@@ -141,6 +141,33 @@ def test_lists_have_a_value_on_each_line(operator: Client, template: Template, n
     assert f"{DEMO}\n{MATH}</textarea>" in content(operator.get(page_of(row)))
 
 
+@pytest.mark.parametrize("named", ["contains", "starts_with", "matches"])
+def test_spaces_around_a_value_stay_where_they_mean_something(operator: Client, template: Template, named: str):
+    row = add(operator, template, ("course.display_name", named, " Intro "))
+    assert row.rules.get().value == " Intro "
+    [shown] = operator.get(page_of(row)).context["inline_admin_formsets"][0].formset.initial_forms
+    stored = {"rules-INITIAL_FORMS": 1, "rules-0-id": row.rules.get().pk}
+    posted = form(("course.display_name", "contains", shown["value"].value()), **stored)
+    assert operator.post(page_of(row), posted | {"rules-INITIAL_FORMS": 1}).status_code == 302
+    assert str(row.rules.get()) == "course.display_name contains  Intro "
+
+
+def test_spaces_around_a_value_that_must_be_equal_go(operator: Client, template: Template):
+    assert add(operator, template, (COURSE, "eq", f" {DEMO} ")).rules.get().value == DEMO
+
+
+@pytest.mark.parametrize("named", ["contains", "eq", "in"])
+def test_spaces_alone_are_no_value(operator: Client, template: Template, named: str):
+    found = errors(operator, template, ("course.display_name", named, "  \r\n "))
+    assert found.keys() == {"rule value"}
+    assert found["rule value"].startswith("Enter a value;")
+
+
+def test_a_time_without_a_zone_that_must_be_equal_is_kept_as_one_of_utc(operator: Client, template: Template):
+    row = add(operator, template, ("course.start", "eq", "2026-05-01T00:00:00"))
+    assert row.rules.get().value == "2026-05-01T00:00:00+00:00"
+
+
 @pytest.mark.parametrize(
     "rule",
     [
@@ -223,7 +250,7 @@ def test_a_rule_that_does_not_fit_its_path_is_refused_at_its_field(
 
 def test_rules_that_let_too_few_values_through_are_refused(operator: Client, template: Template):
     found = errors(operator, template, PASSED, (COURSE, "in", f"{DEMO}\n{MATH}"), count="3", distinct=COURSE)
-    assert found == {"rules": f"Its rules let no more than 2 different values of {COURSE} through."}
+    assert found == {"rules": f"No more than 2 different values of {COURSE} can match."}
 
 
 def test_requirements_that_come_after_each_other_are_refused(operator: Client, template: Template):
@@ -291,6 +318,23 @@ def test_what_can_not_be_one_badge_for_each_is_refused(
     Template.objects.update(synced_at=timezone.now(), allows_duplicates=allows_duplicates)
     response = operator.post(page_of(template), {"per": per})
     assert words in " ".join(response.context["adminform"].form.errors["per"])
+
+
+@pytest.mark.parametrize(("stored", "per"), [("", COURSE), (COURSE, ""), (COURSE, "course.display_name")])
+def test_what_there_is_a_badge_for_stays_once_learners_go_by_it(
+    operator: Client, template: Template, stored: str, per: str
+):
+    Template.objects.update(per=stored)
+    badge = builders.badge(template=template)
+    response = operator.post(page_of(template), {"name": template.name, "per": per})
+    [words] = response.context["adminform"].form.errors["per"]
+    assert words.startswith("Learners have progress or badges of this template, with one badge ")
+    assert "make a new template" in words
+    assert operator.post(page_of(template), {"name": template.name, "per": stored, "reaward": "on"}).status_code == 302
+    badge.delete()
+    assert operator.post(page_of(template), {"name": template.name, "per": per}).status_code == 302
+    template.refresh_from_db()
+    assert (template.per, template.reaward) == (per, False)
 
 
 def test_a_badge_for_each_value_of_what_must_differ_is_refused(operator: Client, template: Template):

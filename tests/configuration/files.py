@@ -66,7 +66,7 @@ def problems(text: str) -> list[str]:
 
 def imported(data: dict[str, Any] | str, *, dry_run: bool = False) -> list[Change]:
     text = data if isinstance(data, str) else yaml.safe_dump(data, sort_keys=False)
-    return import_configuration(text.encode(), "badges.yaml", dry_run=dry_run)
+    return import_configuration(text.encode(), "badges.yaml", dry_run=dry_run).changes
 
 
 def lines(changes: list[Change]) -> list[str]:

@@ -14,6 +14,12 @@ from tests.configuration.files import COURSE_EVENT, EXAMPLE, ORGANIZATION, TEMPL
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+BACKFILL = [
+    "These rules count from now on. What earlier events would change is told by",
+    f"  manage.py backfill {TEMPLATE} --dry-run",
+]
+
+
 class Ran:
     """A command run as from a shell: its exit status and what it printed."""
 
@@ -47,6 +53,7 @@ def test_an_import_prints_what_it_does_and_the_second_that_nothing_is_left(
         "  + requirement demo-course",
         "  + penalty demo-course-failed",
         "Done: 4 added.",
+        *BACKFILL,
     ]
     assert Template.objects.exists()
     second = Ran(capsys, "import_badges", str(file))
@@ -59,7 +66,7 @@ def test_an_import_whose_key_is_not_set_here_is_done_with_a_warning(
     monkeypatch.delenv("CREDLY_API_KEY")
     ran = Ran(capsys, "import_badges", str(file))
     assert ran.status == 0
-    assert ran.out.endswith("Done: 4 added.\n")
+    assert "Done: 4 added.\n" in ran.out
     assert ran.err == (
         f"Warning: Example Academy ({ORGANIZATION}): The environment variable CREDLY_API_KEY, which holds this "
         "organization's API key, is not set. Its badges wait until then.\n"
@@ -71,7 +78,47 @@ def test_the_summary_counts_each_sort_of_change(capsys: pytest.CaptureFixture[st
     Ran(capsys, "import_badges", str(file))
     start = EXAMPLE.index("    penalties:")
     file.write_text(EXAMPLE[:start].replace("group: A ", "group: B "))
-    assert Ran(capsys, "import_badges", str(file)).out.endswith("Done: 1 changed, 1 removed.\n")
+    assert "Done: 1 changed, 1 removed.\n" in Ran(capsys, "import_badges", str(file)).out
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_told"),
+    [
+        ("name: Intro Course", "name: Intro", False),
+        ("active: true", "active: false", False),
+        ("active: true", "active: true\n    reaward: true", True),
+        ("operator: eq", "operator: ne", True),
+    ],
+)
+def test_after_a_change_of_active_rules_the_way_to_count_earlier_events_is_told(
+    capsys: pytest.CaptureFixture[str], file: Path, before: str, after: str, is_told: bool
+):
+    Ran(capsys, "import_badges", str(file))
+    file.write_text(EXAMPLE.replace(before, after, 1))
+    assert "backfill" not in Ran(capsys, "import_badges", str(file), "--dry-run").out
+    changed = Ran(capsys, "import_badges", str(file)).out.splitlines()
+    assert "Done: 1 changed." in changed
+    assert (changed[-2:] == BACKFILL) is is_told
+    assert "backfill" not in Ran(capsys, "import_badges", str(file)).out
+
+
+def test_an_activated_template_is_told_the_same(capsys: pytest.CaptureFixture[str], file: Path):
+    Ran(capsys, "import_badges", str(file))
+    Template.objects.update(active=False)
+    assert Ran(capsys, "import_badges", str(file)).out.splitlines()[1:] == ["Done: 1 changed.", *BACKFILL]
+
+
+def test_what_is_worth_a_look_is_a_warning_each_time(capsys: pytest.CaptureFixture[str], file: Path):
+    naive = "{data_path: course.start, operator: eq, value: 2026-05-01T00:00:00}"
+    file.write_text(EXAMPLE.replace('{data_path: is_passing, operator: eq, value: "true"}', naive))
+    for options in (["--dry-run"], [], []):
+        ran = Ran(capsys, "import_badges", str(file), *options)
+        assert (ran.status, ran.err) == (
+            0,
+            f"Warning: {file}:17: templates[0].requirements[0].rules[0].value: '2026-05-01T00:00:00' has no time zone and is "
+            "taken as '2026-05-01T00:00:00+00:00'.\n",
+        )
+    assert ran.out == "Nothing to change.\n"
 
 
 @pytest.mark.parametrize("option", [[], ["--dry-run"]])

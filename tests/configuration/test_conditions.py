@@ -19,6 +19,7 @@ from pipeline.configuration.conditions import (
     circle,
     operators,
     order_problems,
+    per_change_problem,
     per_problem,
     requirement_problems,
     rule_problem,
@@ -81,6 +82,8 @@ class TestRules:
             ("integer", "gt", "24.5"),
             ("integer", "eq", "25.0"),
             ("time", "lt", "2026-05-01T12:00:00Z"),
+            ("time", "eq", "2026-05-01T12:00:00"),
+            ("time", "ne", "2026-05-01T12:00:00.5"),
             ("text", "in", "a\n b "),
             ("text", "eq", ""),
             ("course key", "in", f"{KEY}\n{OTHER_KEY}"),
@@ -102,6 +105,8 @@ class TestRules:
             ("integer", "eq", "25.5", "“25.5” does not fit", "a whole number such as 25"),
             ("integer", "ge", "many", "“many” does not fit the type of the key path, integer.", "a number such as"),
             ("time", "lt", "2026-05-01", "does not fit", "a time with its zone"),
+            ("time", "eq", "2026-05-01", "does not fit", "a time with its zone"),
+            ("time", "ge", "2026-05-01T12:00:00", "does not fit", "a time with its zone"),
             (
                 "course key",
                 "in",
@@ -157,6 +162,7 @@ class TestRequirements:
             course(count=5),
             course(count=1000, distinct="course.course_key", within=timedelta(days=90)),
             course(count=2, distinct="course.course_key", rules=(("course.course_key", "in", f"{KEY}\n{OTHER_KEY}"),)),
+            course(count=2, distinct="is_passing", rules=(("is_passing", "exists", "true"),)),
             course(counts_from=MARCH, counts_until=JULY, after="another"),
             Wanted("badge", AWARDED, ((TEMPLATE_PATH, "eq", UUID_TEXT),)),
             Wanted("badges", BADGE_EVENTS[1], ((TEMPLATE_PATH, "in", f"{UUID_TEXT}\n{UUID(int=7)}"),), count=2),
@@ -184,12 +190,23 @@ class TestRequirements:
             (
                 course(count=2, distinct="course.course_key", rules=(("course.course_key", "eq", KEY),)),
                 "count",
-                "no more than 1 different values of course.course_key",
+                "No more than 1 different values of course.course_key",
             ),
             (
                 course(count=3, distinct="course.course_key", rules=(("course.course_key", "in", f"{KEY}\n{KEY}\nb"),)),
                 "count",
-                "no more than 2 different values",
+                "No more than 2 different values",
+            ),
+            (
+                course(count=3, distinct="is_passing"),
+                "count",
+                "No more than 2 different values of is_passing can match.",
+            ),
+            (course(count=2, distinct="is_passing", rules=(("is_passing", "eq", "yes"),)), "count", "No more than 1 "),
+            (
+                course(count=2, distinct="is_passing", rules=(("is_passing", "ne", "false"),)),
+                "count",
+                "No more than 1 ",
             ),
             (Wanted("badge", AWARDED), "rules", "“Badge awarded” needs a rule that says whose badge: template.uuid"),
             (Wanted("badge", AWARDED, ((TEMPLATE_PATH, "ne", UUID_TEXT),)), "rules", "operators eq, in."),
@@ -256,6 +273,24 @@ class TestOneBadgePerValue:
         assert problem.field == "per"
         assert "is no key path of “Custom course (CCX) passed or failed”" in problem.message
         assert "course.ccx_course_key" in problem.allowed
+
+    @pytest.mark.parametrize("event_types", [[], ["no.such.event.v1"]])
+    def test_it_needs_a_path_that_some_event_type_has_where_no_other_is_known(self, event_types: list[str]):
+        problem = per_problem("nonsense", event_types, allows_duplicates=None)
+        assert problem is not None
+        assert problem.message == "“nonsense” is no key path of any event type that badges may use."
+        assert "course.ccx_course_key" in problem.allowed
+        assert per_problem("course.ccx_course_key", event_types, allows_duplicates=None) is None
+
+    @pytest.mark.parametrize(
+        ("stored", "per"), [("", "is_passing"), ("is_passing", ""), ("is_passing", "course.start")]
+    )
+    def test_what_learners_go_by_stays_as_it_is(self, stored: str, per: str):
+        problem = per_change_problem(stored, per)
+        assert problem is not None
+        assert (problem.field, problem.allowed) == ("per", stored or "none")
+        assert "make a new template" in problem.message
+        assert per_change_problem(stored, stored) is None
 
     def test_it_needs_duplicates_at_credly(self):
         problem = per_problem("course.course_key", [PASSING], allows_duplicates=False)

@@ -148,7 +148,7 @@ REFUSED = {
     "text for a boolean": (
         "active: true",
         "active: 'true'",
-        "10: templates[0].active: must be a boolean, not a text; allowed: true, false",
+        "10: templates[0].active: must be a boolean, not the text 'true'; allowed: true, false",
     ),
     "text for a list": (
         "[demo-course]",

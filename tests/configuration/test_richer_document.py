@@ -101,9 +101,36 @@ def test_numbers_are_compared_as_numbers_and_written_in_any_way():
 
 
 REFUSED = {
-    "count as a text": (["count: '5'"], "12: ", ".count: must be a whole number; allowed: digits only, such as 5"),
-    "half a count": (["count: 2.5"], "12: ", ".count: must be a whole number; allowed: digits only, such as 5"),
-    "octal count": (["count: 010"], "12: ", ".count: must be a whole number; allowed: digits only, such as 5"),
+    "count as a text": (
+        ["count: '5'"],
+        "12: ",
+        ".count: must be a whole number, not the text '5'; allowed: digits only, such as 5",
+    ),
+    "count in words": (
+        ["count: many"],
+        "12: ",
+        ".count: must be a whole number, not the text 'many'; allowed: digits only, such as 5",
+    ),
+    "list for a count": (
+        ["count: [5]"],
+        "12: ",
+        ".count: must be a whole number, not a list; allowed: digits only, such as 5",
+    ),
+    "half a count": (
+        ["count: 2.5"],
+        "12: ",
+        ".count: must be a whole number, not the number '2.5'; allowed: digits only, such as 5",
+    ),
+    "octal count": (
+        ["count: 010"],
+        "12: ",
+        ".count: must be a whole number, not the number '010'; allowed: digits only, such as 5",
+    ),
+    "more different booleans than there are": (
+        ["count: 3", "distinct: is_passing"],
+        "12: ",
+        ".count: No more than 2 different values of is_passing can match",
+    ),
     "count of nothing": (["count: 0"], "12: ", ".count: 0 events can't be asked for; allowed: 1 to 1000"),
     "too great a count": (["count: 1001"], "12: ", ".count: 1001 events can't be asked for; allowed: 1 to 1000"),
     "distinct alone": (
@@ -160,7 +187,34 @@ REFUSED = {
     "list for a text": (
         ["rules:", "  - {data_path: course.course_key, operator: eq, value: [a]}"],
         "13: ",
-        ".rules[0].value: must be a text, not a list",
+        ".rules[0].value: must be one value for the operator 'eq', not a list; "
+        "allowed: one value, or the operator 'in' for one of several",
+    ),
+    "list for no text": (
+        ["rules:", "  - {data_path: course.course_key, operator: ne, value: [a]}"],
+        "13: ",
+        ".rules[0].value: must be one value for the operator 'ne', not a list; "
+        "allowed: one value, or the operator 'not_in' for none of several",
+    ),
+    "list for a part": (
+        ["rules:", "  - {data_path: course.course_key, operator: contains, value: [a]}"],
+        "13: ",
+        ".rules[0].value: must be one value for the operator 'contains', not a list; allowed: one value",
+    ),
+    "list for a boolean": (
+        ["rules:", "  - {data_path: is_passing, operator: in, value: [true, no]}"],
+        "13: ",
+        ".rules[0].operator: “in” is no operator for a value of the type boolean; allowed: eq, ne, exists",
+    ),
+    "time without a zone in an order": (
+        ["rules:", "  - {data_path: course.start, operator: ge, value: 2026-05-01T00:00:00}"],
+        "13: ",
+        ".rules[0].value: “2026-05-01T00:00:00” does not fit the type of the key path, time; allowed: a time with its zone",
+    ),
+    "day for a time": (
+        ["rules:", "  - {data_path: course.start, operator: eq, value: 2026-05-01}"],
+        "13: ",
+        ".rules[0].value: “2026-05-01” does not fit the type of the key path, time; allowed: a time with its zone",
     ),
     "empty list": (
         ["rules:", "  - {data_path: course.course_key, operator: in, value: []}"],
@@ -180,7 +234,7 @@ REFUSED = {
     "misfit in a list": (
         ["rules:", "  - {data_path: course.course_key, operator: in, value: ['course-v1:a+b+c', Demo]}"],
         "13: ",
-        ".rules[0].value: “Demo” does not fit the type of the key path, course key; allowed: a course key such as "
+        ".rules[0].value[1]: “Demo” does not fit the type of the key path, course key; allowed: a course key such as "
         "course-v1:OpenedX+DemoX+Demo_Course",
     ),
     "endless list": (
@@ -214,6 +268,19 @@ def test_what_makes_no_sense_is_refused_with_line_path_and_what_is_allowed(field
     assert told.startswith(f"badges.yaml:{line}templates[0].requirements[1]{problem}")
 
 
+@pytest.mark.parametrize("operator", ["eq", "ne"])
+@pytest.mark.parametrize("written", ["2026-05-01T00:00:00", "'2026-05-01 00:00'"])
+def test_a_time_without_a_zone_that_must_be_equal_is_one_of_utc_with_a_warning(operator: str, written: str):
+    document = read(with_rule("course.start", operator, written))
+    [rule] = document.templates[0].requirements[1].rules
+    assert rule.value == "2026-05-01T00:00:00+00:00"
+    [warning] = document.warnings
+    assert warning.startswith("badges.yaml:12: templates[0].requirements[1].rules[0].value: '2026-05-01")
+    assert warning.endswith("has no time zone and is taken as '2026-05-01T00:00:00+00:00'")
+    assert read(with_rule("course.start", operator, "2026-05-01T00:00:00Z")).warnings == ()
+    assert read(with_rule("course.display_name", operator, "2026-05-01T00:00:00")).warnings == ()
+
+
 def test_a_circle_of_requirements_is_refused_at_each():
     text = with_fields("after: third") + f"      - {{id: third, event_type: {COURSE_EVENT}, after: courses}}\n"
     words = "after: The requirements come after each other in a circle"
@@ -235,6 +302,44 @@ def test_a_badge_per_value_needs_the_path_in_every_event_type_of_the_template():
     assert told.startswith(
         "badges.yaml:7: templates[0].per: “course.course_key” is no key path of “Custom course (CCX) passed or failed”"
     )
+
+
+def test_a_badge_per_value_needs_a_path_that_some_event_type_has_also_before_there_is_a_requirement():
+    [told] = problems(START + "    per: nonsense\n")
+    assert told.startswith(
+        "badges.yaml:7: templates[0].per: “nonsense” is no key path of any event type that badges may use; "
+        "allowed: is_passing, course.course_key, "
+    )
+    assert problems(START + "    per: course.ccx_course_key\n") == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "line", "words"),
+    [
+        (
+            "",
+            "    per: course.course_key\n",
+            "in all: no event would reach these any more. For one badge for each value of",
+        ),
+        ("course.course_key", "    per: ''\n", "must not be empty"),
+        (
+            "course.course_key",
+            "",
+            "for each value of course.course_key: no event would reach these any more. For one badge in",
+        ),
+        ("course.course_key", "    per: is_passing\n", "allowed: course.course_key"),
+        ("course.course_key", "    per: course.course_key\n", ""),
+        ("", "", ""),
+    ],
+)
+def test_what_a_template_has_a_badge_for_stays_once_learners_go_by_it(stored: str, line: str, words: str):
+    told = refused(START + line + REQUIREMENTS, Known(per={TEMPLATE: stored}))
+    assert words in " ".join(told)
+    assert bool(told) is bool(words)
+    assert all(": templates[0].per: " in problem for problem in told)
+    assert refused(START + line + REQUIREMENTS, Known(per={OTHER: "else"})) == [
+        problem for problem in told if "must not be empty" in problem
+    ]
 
 
 def test_values_can_not_differ_within_a_badge_of_each():
@@ -304,6 +409,28 @@ def test_a_file_may_open_a_circle_of_the_database():
     known = Known(needs={OTHER: {TEMPLATE}, TEMPLATE: {OTHER}})
     assert refused(needing((TEMPLATE, UUID(int=5))), known) == []
     assert refused(START + REQUIREMENTS, known) == []
+
+
+def test_a_badge_of_a_template_that_there_is_not_is_worth_a_look():
+    [warning] = read(needing((TEMPLATE, OTHER))).warnings
+    assert (
+        ": templates[0]: 'badge' goes by badges of 4c1f2c6a-1a6e-4f29-8d53-7f0c3a5f9e22, a template of neither"
+        in warning
+    )
+    assert read(needing((TEMPLATE, OTHER), (OTHER, UUID(int=5)))).warnings[0].count("000000000005") == 1
+    assert read_document(needing((TEMPLATE, OTHER)).encode(), "badges.yaml", Known(templates={OTHER})).warnings == ()
+
+
+def test_a_penalty_that_goes_by_a_badge_of_no_template_is_worth_a_look():
+    penalty = f"""\
+    penalties:
+      - id: lost
+        event_type: {BADGE_EVENTS[1]}
+        requirements: [first]
+        rules: [{{data_path: template.uuid, operator: eq, value: {OTHER}}}]
+"""
+    [warning] = read(START + REQUIREMENTS + penalty).warnings
+    assert warning.startswith(f"badges.yaml:4: templates[0]: 'lost' goes by badges of {OTHER}, a template of neither")
 
 
 def test_a_badge_needs_a_rule_that_says_whose():

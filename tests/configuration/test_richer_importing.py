@@ -8,8 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.configuration.conditions import BADGE_EVENTS
+from pipeline.configuration.exporting import export_configuration
 from pipeline.configuration.places import DocumentError
 from pipeline.models import (
+    Badge,
     ConfigurationVersion,
     Fulfillment,
     Occurrence,
@@ -167,6 +169,39 @@ def test_a_badge_per_value_is_refused_once_a_sync_has_told_that_credly_does_not_
     Template.objects.update(allows_duplicates=False)
     with pytest.raises(DocumentError, match=r"templates\[0\]\.per: Credly lets a learner hold this badge only once"):
         imported(data)
+
+
+@pytest.mark.parametrize("kept", ["progress", "badge"])
+@pytest.mark.parametrize(("stored", "wanted"), [("", "course.course_key"), ("course.course_key", "")])
+def test_once_learners_have_something_of_it_a_template_keeps_what_it_has_a_badge_for(
+    kept: str, stored: str, wanted: str
+):
+    data = example()
+    data["templates"][0] |= {"per": stored} if stored else {}
+    imported(data)
+    row = Template.objects.get()
+    if kept == "progress":
+        Progress.objects.create(learner=builders.learner(), template=row, value="")
+    else:
+        builders.badge(template=row)
+    data["templates"][0].pop("per", None)
+    data["templates"][0] |= {"per": wanted} if wanted else {}
+    with pytest.raises(DocumentError, match=r"templates\[0\]\.per: Learners have progress or badges of this template"):
+        imported(data)
+    Progress.objects.all().delete()
+    Badge.objects.all().delete()
+    assert len(imported(data)) == 1
+
+
+def test_a_stored_time_without_a_zone_is_what_a_file_has_with_utc():
+    rule = {"data_path": "course.start", "operator": "eq", "value": "2026-05-01T00:00:00"}
+    data = with_requirements({"id": "start", "event_type": COURSE_EVENT, "rules": [rule]})
+    imported(data)
+    RequirementRule.objects.filter(data_path="course.start").update(value="2026-05-01T00:00:00")
+    assert imported(data) == []
+    text = export_configuration()
+    assert "{data_path: course.start, operator: eq, value: '2026-05-01T00:00:00+00:00'}" in text
+    assert imported(text) == []
 
 
 def test_a_circle_through_a_template_that_the_file_does_not_mention_is_refused():

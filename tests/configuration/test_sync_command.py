@@ -33,6 +33,13 @@ def test_each_change_is_a_line_and_the_counts_come_last(credly, capsys):
     assert lines[-1] == "  Done: 1 added, 1 changed, 0 unchanged."
 
 
+def test_a_template_with_a_badge_per_value_that_credly_allows_once_is_a_line(credly, capsys):
+    make_site(credly)
+    Template.objects.update(per="course.course_key")
+    said = '  ! template "Intro Course" has one badge per value here, and Credly allows a learner one in all: allow duplicates'
+    assert f"{said} for it at Credly, then sync" in Ran(capsys, COMMAND).out.splitlines()
+
+
 def test_one_organization_can_be_named_and_a_site_is_accepted(credly, capsys):
     site, other = make_site(credly), make_site(credly)
     ran = Ran(capsys, COMMAND, "--organization_id", site.academy.organization, "--site_id", "1")

@@ -180,8 +180,16 @@ def test_a_template_that_allows_duplicates_is_flagged(credly, settings):
     site = make_site(credly, allow_duplicate_badges=True)
     result = synced(site.organization)
     site.template.refresh_from_db()
-    assert result.flagged == ["Intro Course"]
+    assert (result.flagged, result.only_once) == (["Intro Course"], [])
     assert site.template.allows_duplicates
+
+
+@pytest.mark.parametrize(("allows", "only_once"), [(True, []), (False, ["Intro Course"])])
+def test_a_template_with_a_badge_per_value_is_named_if_it_does_not_allow_duplicates(credly, allows, only_once):
+    site = make_site(credly, allow_duplicate_badges=allows)
+    Template.objects.update(per="course.course_key")
+    result = synced(site.organization)
+    assert (result.flagged, result.only_once) == ([], only_once)
 
 
 def test_a_template_granted_by_another_organization_here_stays_with_that(site, credly):

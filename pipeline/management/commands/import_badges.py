@@ -36,17 +36,24 @@ class Command(DatabaseCommand):
     def handle(self, *, file: str, dry_run: bool, **_: Any) -> None:
         """Import, and print what changed."""
         try:
-            changes = import_configuration(_read(file), file, dry_run=dry_run)
+            imported = import_configuration(_read(file), file, dry_run=dry_run)
         except DocumentError as error:
             self.stderr.write(str(error))
             sys.exit(1)
-        for change in changes:
+        for change in imported.changes:
             self.stdout.write(str(change))
-        summary = counted(changes)
+        summary = counted(imported.changes)
         if not summary:
             self.stdout.write("Nothing to change.")
         else:
             self.stdout.write(f"Would be: {summary}." if dry_run else f"Done: {summary}.")
+        anew = [change.counts_anew for change in imported.changes if change.counts_anew]
+        if anew and not dry_run:
+            self.stdout.write("These rules count from now on. What earlier events would change is told by")
+            for template in anew:
+                self.stdout.write(f"  manage.py backfill {template} --dry-run")
+        for warning in imported.warnings:
+            self.stderr.write(f"Warning: {warning}.")
         for organization in Organization.objects.all():
             if not dry_run:
                 stages.note_key(organization)

@@ -63,6 +63,11 @@ class Command(DatabaseCommand):
             self.stdout.write(f"  {change}")
         for name in result.flagged:
             self.stdout.write(f'  ! template "{name}" allows duplicates at Credly, so its own safety net is off')
+        for name in result.only_once:
+            self.stdout.write(
+                f'  ! template "{name}" has one badge per value here, and Credly allows a learner one in all: allow duplicates '
+                "for it at Credly, then sync"
+            )
         self.stdout.write(f"  {_summary(result)}")
         return not result.failure
 
