@@ -13,20 +13,24 @@ from django.conf import LazySettings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline import stages
 from pipeline.bus.codec import DecodedMessage
 from pipeline.ledgers import inbox, retirement
 from pipeline.ledgers.outbox import AWARDED, REVOKED
 from pipeline.lms.events import LmsLearner
-from pipeline.models import Badge, Event, Learner, Signal, Template
+from pipeline.models import Badge, ConfigurationVersion, Event, Learner, Signal, Template
 from tests.ledgers import builders
 from tests.ledgers.builders import TOPIC, deliver, fails, lms_learner, make_due, passes, received, told
 from tests.stages.conftest import Site
 from tests.stages.credly_events import act
 from tests.stages.credly_events import told as told_by_credly
+from tests.stages.test_order import PROFILE, Example, deliveries
+from tests.stages.test_order import ups_and_downs as ups_and_downs_of_one
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 
 def template_uuid(template: Template) -> tuple[str, str, str]:
@@ -174,6 +178,38 @@ def test_of_two_signals_about_a_badge_the_later_has_the_later_time_also_after_th
     times = list(Signal.objects.order_by("pk").values_list("created_at", flat=True))
     assert times == sorted(set(times))
     assert (len(times), times[0]) == (3, ahead)
+
+
+def test_signals_from_a_clock_that_ran_ahead_lead_on_to_the_next_badge_all_the_same(site):
+    following, who = needs(site, site.template), lms_learner()
+    ups_and_downs(site, who, 1)
+    Signal.objects.update(created_at=timezone.now() + timedelta(hours=1))
+    settle()
+    assert standings([site.template, following]) == ["pending", "pending"]
+    deliver(fails(who, 2))
+    settle()
+    assert standings([site.template, following]) == ["revoked", "revoked"]
+    assert set(Event.objects.values_list("status", flat=True)) <= {"processed", "ignored"}
+
+
+@settings(PROFILE)
+@given(data=st.data(), history=ups_and_downs_of_one())
+def test_events_in_any_order_end_with_the_whole_chain_or_with_none_of_it(site, data, history):
+    with Example():
+        for badge in site.live():
+            site.academy.call("DELETE", f"/badges/{badge['id']}")
+        Template.objects.filter(pk=site.template.pk).update(reaward=True)
+        ConfigurationVersion.renew()
+        templates = chain(site, 3)
+        for event in deliveries(data.draw, history):
+            deliver(event)
+            if data.draw(st.booleans(), label="settles between"):
+                settle()
+        settle()
+        newest = max(history, key=lambda event: (event.time, event.id))
+        expected = {each.pk for each in templates} if newest.payload["is_passing"] else set()
+        assert set(Badge.objects.filter(standing="awarded").values_list("template", flat=True)) == expected
+        assert len(site.live()) == len(expected)
 
 
 def awarded_once(site: Site) -> Signal:

@@ -82,6 +82,8 @@ def plans(draw: st.DrawFn) -> Plan:
 
 # Values are told apart by the course key, or by the name, which the demo course shares with its custom course.
 COURSE, NAME = "course.course_key", "course.display_name"
+START, SEATS = "course.start", "course.max_students_allowed"
+KINDS: dict[str, rules.Kind] = {START: "time", SEATS: "number"}
 broad = st.sampled_from(
     [
         (PASSED,),
@@ -91,9 +93,12 @@ broad = st.sampled_from(
         (PASSED, (COURSE, "not_in", f"{ART}\n{CCX}")),
         (PASSED, (COURSE, "matches", ".*[+](DemoX|Math)[+].*")),
         (PASSED, (NAME, "contains", "a")),
-        (PASSED, (COURSE, "exists", "true"), ("course.start", "exists", "false")),
+        (PASSED, (COURSE, "exists", "true"), (START, "exists", "false")),
+        (PASSED, (START, "ge", "2026-05-01T00:00:00Z")),
+        (PASSED, (START, "lt", "2026-05-01T00:00:00Z")),
     ]
 )
+of_custom_courses = broad | st.sampled_from([(PASSED, (SEATS, "gt", "5")), (PASSED, (SEATS, "le", "5.0"))])
 taking_back = st.sampled_from([(FAILED,), (FAILED,), (FAILED, course(DEMO)), (FAILED, (COURSE, "exists", "false"))])
 spans = st.sampled_from([None, None, timedelta(0), timedelta(minutes=2), timedelta(minutes=4)])
 
@@ -102,13 +107,14 @@ spans = st.sampled_from([None, None, timedelta(0), timedelta(minutes=2), timedel
 def rich_plans(draw: st.DrawFn) -> Plan:
     """One to three requirements that count, span time or follow one another, up to two penalties, a badge per value."""
     number = draw(st.sampled_from([1, 1, 2, 3]))
+    kinds, groups = [draw(types) for _ in range(number)], st.sampled_from(["A", "", ""])
     subsets = st.frozensets(st.integers(0, number - 1), min_size=1)
     penalties = [
         (draw(st.sampled_from([PASSING, PASSING, CCX_PASSING])), draw(subsets), draw(taking_back))
         for _ in range(draw(st.sampled_from([0, 1, 1, 2])))
     ]
     return Plan(
-        [(draw(types), draw(st.sampled_from(["A", "", ""])), draw(broad)) for _ in range(number)],
+        [(kind, draw(groups), draw(of_custom_courses if kind == CCX_PASSING else broad)) for kind in kinds],
         penalties,
         [_asks(draw, each) for each in range(number)],
         draw(st.sampled_from(["", "", COURSE, NAME])),
@@ -117,8 +123,9 @@ def rich_plans(draw: st.DrawFn) -> Plan:
 
 def _asks(draw: st.DrawFn, position: int) -> dict[str, Any]:
     asks: dict[str, Any] = {"count": draw(st.sampled_from([1, 2, 2, 3]))}
+    asks["distinct"] = draw(st.sampled_from(["", COURSE, COURSE, NAME]))
     if asks["count"] > 1:
-        asks |= {"distinct": draw(st.sampled_from(["", COURSE, COURSE, NAME])), "within": draw(spans)}
+        asks["within"] = draw(spans)
     if draw(st.sampled_from([False, False, True])):
         asks |= {"counts_from": at(draw(st.integers(0, 3))), "counts_until": at(draw(st.integers(4, 8)))}
     if position and draw(st.booleans()):
@@ -156,7 +163,7 @@ def histories(draw: st.DrawFn) -> list[LmsEvent]:
 def many_passes(draw: st.DrawFn) -> list[LmsEvent]:
     """Different events of two learners, mostly of one who passes several courses."""
     ids = draw(st.lists(st.integers(1, 99), unique=True, min_size=2, max_size=9))
-    return [
+    events = [
         passing_event(
             draw(st.sampled_from([LEARNERS[0], LEARNERS[0], LEARNERS[0], LEARNERS[1]])),
             draw(st.sampled_from([DEMO, DEMO, MATH, MATH, ART, CCX])),
@@ -166,6 +173,12 @@ def many_passes(draw: st.DrawFn) -> list[LmsEvent]:
         )
         for each in ids
     ]
+    for event in events:
+        course_data = event.payload["course"]
+        course_data["start"] = draw(st.sampled_from([None, "2026-05-01T01:00:00+02:00", "2026-05-01T02:00:00+02:00"]))
+        if event.type == CCX_PASSING:
+            course_data["max_students_allowed"] = draw(st.sampled_from([None, 5, 12]))
+    return events
 
 
 any_plan = st.just(USUAL) | plans() | rich_plans()
@@ -203,7 +216,7 @@ def configure(organization: Organization, plan: Plan, *, reaward: bool, uuid: st
                 row.pk,
                 kind,
                 group or None,
-                tuple(rules.Rule(*rule) for rule in seen),
+                _rules(seen),
                 count=each.count,
                 distinct=each.distinct or None,
                 within=each.within,
@@ -219,7 +232,7 @@ def configure(organization: Organization, plan: Plan, *, reaward: bool, uuid: st
                 row.pk,
                 kind,
                 frozenset(made[each].pk for each in which),
-                tuple(rules.Rule(*rule) for rule in seen),
+                _rules(seen),
             )
             for number, (kind, which, seen) in enumerate(plan.penalties)
         ),
@@ -228,26 +241,39 @@ def configure(organization: Organization, plan: Plan, *, reaward: bool, uuid: st
     )
 
 
+def _rules(seen: Sequence[tuple[str, str, str]]) -> tuple[rules.Rule, ...]:
+    return tuple(rules.Rule(*rule, kind=KINDS.get(rule[0], "text")) for rule in seen)
+
+
 def of(who: LmsLearner, history: list[LmsEvent]) -> list[oracle.Event]:
     own = [event for event in history if event.payload["user"]["id"] == who.id]
     return [oracle.Event(event.id, event.time, event.type, event.payload) for event in own]
 
 
-def expected_progress(templates: list[rules.Template], history: list[LmsEvent]) -> dict[tuple[int, str, int], UUID]:
-    """The event that fulfills each requirement that is fulfilled, by learner and value."""
-    found = {
-        (who.id, value, requirement.id): oracle.fulfilled_by(template, requirement, events)
-        for who in LEARNERS
-        for template in templates
-        for value, events in oracle.badges(template, of(who, history)).items()
-        for requirement in template.requirements
+Decided = dict[tuple[int, str, int], tuple[UUID, bool]]
+"""By learner, value and requirement: the event that decides it, and whether it fulfills it."""
+
+
+def expected_progress(templates: list[rules.Template], history: list[LmsEvent]) -> Decided:
+    """What fulfills each requirement, else what took it back last."""
+    found: Decided = {}
+    for who in LEARNERS:
+        for template in templates:
+            for value, events in oracle.badges(template, of(who, history)).items():
+                for requirement in template.requirements:
+                    event = oracle.fulfilled_by(template, requirement, events)
+                    resets = [each for each in events if oracle.resets(template, requirement, each)]
+                    if deciding := event or max(resets, key=oracle.order, default=None):
+                        found[who.id, value, requirement.id] = (deciding.id, event is not None)
+    return found
+
+
+def stored_progress() -> Decided:
+    rows = Fulfillment.objects.select_related("progress__learner")
+    return {
+        (row.progress.learner.lms_user_id, row.progress.value, row.requirement_id): (row.event, row.fulfilled)
+        for row in rows
     }
-    return {key: event.id for key, event in found.items() if event is not None}
-
-
-def stored_progress() -> dict[tuple[int, str, int], UUID]:
-    rows = Fulfillment.objects.filter(fulfilled=True).select_related("progress__learner")
-    return {(row.progress.learner.lms_user_id, row.progress.value, row.requirement_id): row.event for row in rows}
 
 
 Holder = tuple[int, int, str]

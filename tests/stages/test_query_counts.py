@@ -1,4 +1,4 @@
-"""What each stage asks of the database: as much among a thousand templates as beside one, and for a message full of events as for two.
+"""What each stage asks of the database: no more among a thousand templates than beside one, or for many events than for two.
 
 One thing grows: a badge that is awarded again before its revocation began is changed by a query of its own.
 """
@@ -169,6 +169,25 @@ def test_a_badge_per_value_takes_these_queries_whatever_the_number_of_templates(
     who = lms_learner()
     assert way([passes(who, 1)]) == {"store": 2, "evaluate": 5, "persist": 14, "issue": 9, "emit": 5}
     assert way([fails(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 13, "issue": 8, "emit": 5}
+
+
+@pytest.mark.parametrize("held", TOGETHER)
+def test_one_more_badge_per_value_takes_as_many_queries_beside_many_others_as_beside_two(
+    site: Site, bus: Redis, held: int
+):
+    many_templates(site, 10, per="course.course_key")
+    path = f"/badge_templates/{site.academy.template}"
+    site.academy.call("PUT", path, json={"allow_duplicate_badges": True})
+    site.template.requirements.get().rules.filter(data_path="course.course_key").delete()
+    ConfigurationVersion.renew()
+    who = lms_learner()
+    deliver(*(passes(who, 1, f"course-v1:OpenedX+{number}+2026") for number in range(held)))
+    for row in Badge.objects.all():
+        make_due(row)
+        stages.issue(row.pk)
+    assert len(site.live()) == held
+    Signal.objects.update(state="sent", due_at=None)
+    assert way([passes(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 14, "issue": 9, "emit": 5}
 
 
 @pytest.mark.parametrize("events", TOGETHER)
