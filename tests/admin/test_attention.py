@@ -93,6 +93,7 @@ def test_a_template_that_credly_has_active_again_is_told_until_it_is_active_here
     told = found()
     assert set(told) == {NOT_HERE}
     assert (told[NOT_HERE].number, told[NOT_HERE].urgent) == (1, False)
+    assert "then run the kept events through it" in str(told[NOT_HERE].advice)
     assert shown(viewer, told[NOT_HERE]) == [row.pk]
     assert listed(viewer, Template, learners="holding") == [held_by_all.pk]
 
