@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from encrypted_fields.fields import EncryptedTextField
 
 MOST_COUNTED = 1000
-"""The greatest `count` of a requirement: each event of a learner looks at all that counted before."""
+"""The greatest `count` of a requirement: half of what an event of a learner looks at (`rules.MOST_LOOKED_AT`)."""
 
 LONGEST_VALUE = 4000
 """Characters of a rule's value: some fifty course keys."""

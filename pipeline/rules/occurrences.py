@@ -32,7 +32,7 @@ Rank = tuple[datetime, UUID]
 """The order of events: by time, then by id."""
 
 MOST_LOOKED_AT = 2000
-"""Of one requirement, of one learner: twice what may be asked for, so that what an event costs has a bound."""
+"""Of one requirement and one learner: twice what may be asked for.  So what an event costs has a bound."""
 
 
 def newest(occurrences: Collection[Occurrence]) -> Collection[Occurrence]:
