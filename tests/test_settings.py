@@ -79,6 +79,8 @@ def test_the_defaults_are_those_of_the_contract(read):
         [
             "org.openedx.learning.course.passing.status.updated.v1",
             "org.openedx.learning.ccx.course.passing.status.updated.v1",
+            "org.openedx.learning.badge.awarded.v1",
+            "org.openedx.learning.badge.revoked.v1",
         ],
         False,
         str(ROOT / "var" / "db.sqlite3"),

@@ -21,6 +21,7 @@ from pipeline.admin.rule_rows import PenaltyRuleFormSet, RuleForm, RuleFormSet, 
 from pipeline.admin.search import number_of
 from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.bus.descriptions import describe
+from pipeline.configuration.counting import WHAT_COUNTS, begin_anew
 from pipeline.models import Fulfillment, Penalty, PenaltyRule, Requirement, RequirementRule, Template
 from pipeline.reports.clauses import extent
 from pipeline.reports.sentence import WHOLE_RULE, sentence
@@ -154,6 +155,12 @@ class RequirementAdmin(ConditionAdmin):
         more = {"fields": BEYOND_ONE_EVENT, "classes": () if used else ("collapse",)}
         usual = ("template", "slug", "description", "event_type", "group")
         return ((None, {"fields": usual}), (_("More than one event, time, order"), more))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the rules; if something else counts now, what was counted is forgotten."""
+        super().save_related(request, form, formsets, change)
+        if any(formset.has_changed() for formset in formsets) or not set(WHAT_COUNTS).isdisjoint(form.changed_data):
+            begin_anew(form.instance)
 
     @display(description=gettext_lazy("how many, when"), empty_value="-")
     def extent(self, row: Requirement) -> str | None:

@@ -16,10 +16,7 @@ from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
 from pipeline.configuration.values import allowed_instead, with_zone
 from pipeline.models import Operator, RequirementRule
-from pipeline.models.configuration import MOST_COUNTED
-
-BADGE_EVENTS = ("org.openedx.learning.badge.awarded.v1", "org.openedx.learning.badge.revoked.v1")
-"""The event types that are our own signals, read back from the bus."""
+from pipeline.models.configuration import BADGE_EVENTS, MOST_COUNTED
 
 TEMPLATE_PATH = "template.uuid"
 """Where these have the template of the badge."""
@@ -128,8 +125,12 @@ def requirement_problems(wanted: Wanted, per: str = "") -> list[Problem]:
 
 
 def order_problems(wanted: Sequence[Wanted]) -> dict[str, Problem]:
-    """What is wrong with the order of a template's requirements, by slug: `after` names none, itself, or leads in a circle."""
+    """What is wrong with the order of a template's requirements, by slug.
+
+    `after` names none, itself, one whose time nobody can foresee, or leads in a circle.
+    """
     preceding = {each.slug: each.after for each in wanted}
+    of_badges = {each.slug for each in wanted if each.event_type in BADGE_EVENTS}
     found = {}
     for slug, after in preceding.items():
         if after == slug:
@@ -138,6 +139,8 @@ def order_problems(wanted: Sequence[Wanted]) -> dict[str, Problem]:
             allowed = ", ".join(each for each in preceding if each != slug) or _("none")
             message = _("“%(after)s” is no requirement of this template.") % {"after": after}
             found[slug] = Problem("after", message, allowed)
+        elif after in of_badges:
+            found[slug] = Problem("after", _badge_time())
         elif circle := _circle_of(slug, preceding):
             message = _("The requirements come after each other in a circle: %(circle)s.")
             found[slug] = Problem("after", message % {"circle": _(" after ").join((*circle, slug))})
@@ -158,6 +161,8 @@ def per_problem(per: str, event_types: Iterable[str], *, allows_duplicates: bool
     for event_type, paths in known.items():
         if per not in paths:
             return Problem("per", _no_path(per, event_type), ", ".join(paths) or _("none"))
+        if paths[per] == "time":
+            return Problem("per", _no_times(per))
     usable = {path: None for event_type in catalogue.badge_event_types() for path in catalogue.key_paths(event_type)}
     if not known and per not in usable:
         message = _("“%(path)s” is no key path of any event type that badges may use.") % {"path": per}
@@ -296,13 +301,13 @@ def _of_count(wanted: Wanted, per: str) -> Iterator[Problem]:
         yield Problem("within", one)
     if not wanted.distinct:
         return
-    if wanted.count == 1:
-        yield Problem("distinct", one)
     if (offered := _paths(wanted.event_type)) is not None and wanted.distinct not in offered:
         yield Problem("distinct", _no_path(wanted.distinct, wanted.event_type), ", ".join(offered) or _("none"))
     elif wanted.distinct == per:
         message = _("The template has a badge for each value of %(path)s, so these never differ within one badge.")
         yield Problem("distinct", message % {"path": per})
+    elif (offered or {}).get(wanted.distinct) == "time":
+        yield Problem("distinct", _no_times(wanted.distinct))
     elif (most := _most_different(wanted)) is not None and wanted.count > 1 and most < wanted.count:
         message = _("No more than %(most)s different values of %(path)s can match.")
         yield Problem("count", message % {"most": most, "path": wanted.distinct})
@@ -311,17 +316,35 @@ def _of_count(wanted: Wanted, per: str) -> Iterator[Problem]:
 def _of_span(wanted: Wanted) -> Iterator[Problem]:
     if wanted.counts_from and wanted.counts_until and wanted.counts_from >= wanted.counts_until:
         yield Problem("until", _("The end is not later than the beginning, so no event would ever count."))
+    if wanted.event_type in BADGE_EVENTS:
+        asked: Mapping[Field, object] = {
+            "from": wanted.counts_from,
+            "until": wanted.counts_until,
+            "within": wanted.within,
+            "after": wanted.after,
+        }
+        yield from (Problem(field, _badge_time()) for field, value in asked.items() if value)
+
+
+def _badge_time() -> str:
+    return _("The time of a badge's event is when Credly had it, so this would hang on how fast Credly was.")
+
+
+def _no_times(path: str) -> str:
+    return _("“%(path)s” is a time, which can be written in several ways: events can't be told apart by it.") % {
+        "path": path
+    }
 
 
 def _most_different(wanted: Wanted) -> int | None:
     """How many different values the rules leave at the path in which events must differ; None if they do not bound it.
 
-    Of numbers and times each value can be written in several ways, which differ.
+    Of numbers each value can be written in several ways, so that a list may name one twice.
     """
     type_word = (_paths(wanted.event_type) or {}).get(wanted.distinct, "")
     if type_word == "boolean":
         return len(_booleans_left(wanted))
-    if type_word in ("integer", "number", "time"):
+    if type_word in ("integer", "number"):
         return None
     listed = [
         len(set(_named(operator, value)))

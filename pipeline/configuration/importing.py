@@ -17,6 +17,7 @@ from pipeline.bus.catalogue import kinds
 from pipeline.configuration import organizations
 from pipeline.configuration.condition_places import LISTING
 from pipeline.configuration.conditions import stored_needs
+from pipeline.configuration.counting import WHAT_COUNTS, begin_anew
 from pipeline.configuration.difference import (
     ADDED,
     CHANGED,
@@ -212,7 +213,15 @@ def _create_requirement(template: Template, entry: RequirementEntry) -> Requirem
 def _requirement(entry: RequirementEntry, requirements: Mapping[str, Requirement]) -> list[Change]:
     row = requirements[entry.slug]
     wanted = {**_wanted_of(entry), "after": requirements[entry.after] if entry.after else None}
-    return _changed(row, update(row, wanted), _update_rules(row, entry.rules))
+    counted = _what_counts(row)
+    columns, rules = update(row, wanted), _update_rules(row, entry.rules)
+    if rules or _what_counts(row) != counted:
+        begin_anew(row)
+    return _changed(row, columns, rules)
+
+
+def _what_counts(row: Requirement) -> tuple[str, ...]:
+    return tuple(getattr(row, column) for column in WHAT_COUNTS)
 
 
 def _wanted_of(entry: RequirementEntry) -> dict[str, Any]:

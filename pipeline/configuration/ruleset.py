@@ -94,7 +94,7 @@ def _template(template: models.Template, usable: Callable[[str], bool]) -> rules
                 group=requirement.group or None,
                 rules=_rules(requirement),
                 count=requirement.count,
-                distinct=requirement.distinct or None,
+                distinct=requirement.told_apart_by or None,
                 within=requirement.within,
                 counts_from=requirement.counts_from,
                 counts_until=requirement.counts_until,

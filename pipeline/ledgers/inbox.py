@@ -16,11 +16,12 @@ from pipeline import measures
 from pipeline.bus import catalogue
 from pipeline.bus.codec import DecodedMessage, UndecodableMessage
 from pipeline.configuration import subscriptions
-from pipeline.ledgers import bulk, outbox, retirement
+from pipeline.ledgers import bulk, retirement
 from pipeline.ledgers.claims import MOST_TAKEN_UP
 from pipeline.ledgers.pseudonyms import as_stored
 from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Event, EventStatus
+from pipeline.models.configuration import BADGE_EVENTS
 from pipeline.mysql.limits import StatementTooLong
 
 logger = logging.getLogger(__name__)
@@ -171,7 +172,7 @@ _UNDECODABLE = ("id", "type", "time", "source", "topic", "position", "payload", 
 def _wanted_types(messages: Iterable[Message]) -> frozenset[str]:
     """The event types that somebody subscribed to; our own signals only while an active template asks for them."""
     wanted = frozenset(catalogue.badge_event_types())
-    own = {message.type for message in messages}.intersection(wanted, outbox.EVENT_TYPES)
+    own = {message.type for message in messages}.intersection(wanted, BADGE_EVENTS)
     return wanted - (own - subscriptions.asked_for()) if own else wanted
 
 

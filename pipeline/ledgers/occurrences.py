@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from pipeline import rules
-from pipeline.models import Occurrence, Requirement
+from pipeline.models import Occurrence
 
 
 def of(progress: Collection[int]) -> Mapping[int, rules.Occurrences]:
@@ -46,11 +46,6 @@ def store(changes: Iterable[Change]) -> None:
     if gone:
         Occurrence.objects.filter(gone).delete()
     Occurrence.objects.bulk_create(created)
-
-
-def forget(requirements: Collection[Requirement]) -> None:
-    """Begin to count anew: what these requirements count was changed.  May be repeated."""
-    Occurrence.objects.filter(requirement__in=requirements).delete()
 
 
 def _row(progress: int, requirement: int, occurrence: rules.Occurrence) -> Occurrence:

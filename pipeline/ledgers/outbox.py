@@ -13,12 +13,11 @@ from django.utils import timezone
 from pipeline.ledgers import claims, retirement
 from pipeline.ledgers.tracebacks import own_frames
 from pipeline.models import Badge, Signal, SignalState
+from pipeline.models.configuration import BADGE_EVENTS
 
 logger = logging.getLogger(__name__)
 
-AWARDED = "org.openedx.learning.badge.awarded.v1"
-REVOKED = "org.openedx.learning.badge.revoked.v1"
-EVENT_TYPES = (AWARDED, REVOKED)
+AWARDED, REVOKED = BADGE_EVENTS
 
 SUBJECT = ("badge__learner", "badge__template", "badge__value")
 """What a signal is about: the order holds among those that agree in these."""

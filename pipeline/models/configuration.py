@@ -8,6 +8,11 @@ from encrypted_fields.fields import EncryptedTextField
 MOST_COUNTED = 1000
 """The greatest `count` of a requirement: half of what an event of a learner looks at (`rules.MOST_LOOKED_AT`)."""
 
+BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
+BADGE_REVOKED = "org.openedx.learning.badge.revoked.v1"
+BADGE_EVENTS = (BADGE_AWARDED, BADGE_REVOKED)
+"""The event types that are our own signals, read back from the bus."""
+
 LONGEST_VALUE = 4000
 """Characters of a rule's value: some fifty course keys."""
 
@@ -195,6 +200,14 @@ class Requirement(Condition):
         default_related_name = "requirements"
         ordering = ["pk"]
         constraints = [models.UniqueConstraint(fields=["template", "slug"], name="requirement_slug_unique")]
+
+    @property
+    def told_apart_by(self) -> str:
+        """The key path in which events that count must differ; empty if all do.
+
+        Badges differ by their own id, so that the loss of one takes back that one alone, of several for one template too.
+        """
+        return self.distinct or ("uuid" if self.event_type in BADGE_EVENTS else "")
 
 
 class Penalty(Condition):

@@ -29,8 +29,10 @@ def _outline(template: Template, requirements: Sequence[Requirement], *, in_orde
                 group=row.group or None,
                 rules=(),
                 count=row.count,
-                distinct=row.distinct or None,
+                distinct=row.told_apart_by or None,
                 within=row.within,
+                counts_from=row.counts_from,
+                counts_until=row.counts_until,
                 after=row.after_id if in_order else None,
             )
             for row in requirements

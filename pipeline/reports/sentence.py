@@ -90,7 +90,7 @@ def _strike(penalty: Penalty, requirements: Iterable[Requirement]) -> str:
 
 def _takes_back_one_value(penalty: Penalty, requirement: Requirement) -> bool:
     known = event_type(penalty.event_type)
-    return requirement.count > 1 and known is not None and requirement.distinct in known.key_paths
+    return known is not None and requirement.distinct in known.key_paths
 
 
 def _all_of(parts: Iterable[str]) -> str:

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from pipeline.bus import catalogue
 from pipeline.configuration import ruleset
-from pipeline.ledgers import inbox, outbox
+from pipeline.ledgers import inbox
 from pipeline.models import Event, EventStatus
+from pipeline.models.configuration import BADGE_EVENTS
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far an event's time may lie ahead of ours.  The newest event decides, so one from next year would decide for good."""
@@ -92,7 +93,7 @@ def check(event: Event | inbox.Waiting, event_type: catalogue.EventType) -> None
     Raises:
         Refused: its time lies in the future, or nobody can be found in it.
     """
-    if event.time > timezone.now() + CLOCK_SKEW and event.type not in outbox.EVENT_TYPES:
+    if event.time > timezone.now() + CLOCK_SKEW and event.type not in BADGE_EVENTS:
         raise Refused(
             f"Its time, {event.time:%Y-%m-%d %H:%M:%S} UTC, lies in the future: check the clock of the service that sent "
             "it. Redrive the event once that time has come."

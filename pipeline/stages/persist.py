@@ -10,8 +10,9 @@ from django.db import DatabaseError, InterfaceError, OperationalError, transacti
 from pipeline import rules
 from pipeline.bus import catalogue
 from pipeline.configuration import ruleset
-from pipeline.ledgers import badges, inbox, learners, outbox, progress
+from pipeline.ledgers import badges, inbox, learners, progress
 from pipeline.models import Event, EventStatus
+from pipeline.models.configuration import BADGE_EVENTS
 
 
 def persist(events: Sequence[uuid.UUID]) -> list[int]:
@@ -100,7 +101,7 @@ def _one_of_each_learner(matched: Iterable[Matched]) -> Iterator[list[Matched]]:
 def _seen(matched: Matched) -> learners.Seen:
     """What an event says of its learner.  Our own signals say what we knew: every event of the LMS is news to that."""
     event = matched.event
-    time = learners.LONG_AGO if event.type in outbox.EVENT_TYPES else event.time
+    time = learners.LONG_AGO if event.type in BADGE_EVENTS else event.time
     return learners.Seen(matched.user, time, event.id)
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from pipeline.models import Operator, Requirement, Template
+from pipeline.models import ConfigurationVersion, Occurrence, Operator, Requirement, Template
 from pipeline.models.configuration import MOST_COUNTED
 from tests.bus.examples import PASSING
 from tests.ledgers import builders
@@ -207,7 +207,7 @@ def test_the_script_is_told_which_operators_fit_which_type(operator: Client, tem
             "distinct",
             "“course.color” is no key path of “Course passed or failed”.",
         ),
-        ({"distinct": COURSE}, "distinct", "With a count of 1 this has no meaning"),
+        ({"distinct": "course.start"}, "distinct", "“course.start” is a time"),
         ({"within": "90d"}, "within", "With a count of 1 this has no meaning"),
         ({"count": "2", "within": "soon"}, "within", "“soon” is no length of time."),
         ({"counts_from": "1 March"}, "counts_from", "“1 March” is neither a date such as"),
@@ -369,3 +369,21 @@ def test_a_viewer_sees_all_of_it_and_changes_none(viewer: Client, template: Temp
     assert COURSE in page
     assert "course.display_name" in content(viewer.get(page_of(template)))
     assert viewer.post(page_of(demo), form(count="1")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [({"count": "2"}, 1), ({"distinct": "course.display_name"}, 0), ({"rules-0-operator": "ne"}, 0)],
+)
+def test_what_was_counted_is_forgotten_when_something_else_counts(
+    operator: Client, template: Template, changes: dict[str, str], left: int
+):
+    row = add(operator, template, PASSED, count="3", distinct=COURSE)
+    Template.objects.filter(pk=template.pk).update(active=True)
+    ConfigurationVersion.renew()
+    builders.deliver(builders.passes(builders.lms_learner(), 1))
+    assert Occurrence.objects.filter(requirement=row).count() == 1
+    same = form(PASSED, slug="new", count="3", distinct=COURSE)
+    same |= {"rules-INITIAL_FORMS": 1, "rules-0-id": row.rules.get().pk}
+    assert operator.post(page_of(row), same | changes).status_code == 302
+    assert Occurrence.objects.filter(requirement=row).count() == left

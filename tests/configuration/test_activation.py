@@ -110,7 +110,7 @@ def test_a_misspelt_course_key_is_refused_with_an_example(template: Template):
     ("changes", "words"),
     [
         ({"count": 0}, "0 events can't be asked for. Allowed: 1 to 1000."),
-        ({"distinct": "course.course_key"}, "With a count of 1 this has no meaning"),
+        ({"distinct": "course.start"}, "“course.start” is a time"),
         ({"within": timedelta(days=90)}, "With a count of 1 this has no meaning"),
         ({"counts_from": at(1), "counts_until": at(0)}, "so no event would ever count."),
     ],

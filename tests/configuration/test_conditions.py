@@ -39,6 +39,10 @@ TYPE_WORDS = ["boolean", "integer", "number", "time", "text", "course key", "usa
 MARCH, JULY = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 
 
+def badge(**fields: Any) -> Wanted:
+    return Wanted("badge", AWARDED, ((TEMPLATE_PATH, "eq", UUID_TEXT),), **fields)
+
+
 def course(**fields: Any) -> Wanted:
     return Wanted("courses", PASSING, **fields)
 
@@ -164,7 +168,8 @@ class TestRequirements:
             course(count=2, distinct="course.course_key", rules=(("course.course_key", "in", f"{KEY}\n{OTHER_KEY}"),)),
             course(count=2, distinct="is_passing", rules=(("is_passing", "exists", "true"),)),
             course(counts_from=MARCH, counts_until=JULY, after="another"),
-            Wanted("badge", AWARDED, ((TEMPLATE_PATH, "eq", UUID_TEXT),)),
+            course(distinct="course.course_key"),
+            badge(),
             Wanted("badges", BADGE_EVENTS[1], ((TEMPLATE_PATH, "in", f"{UUID_TEXT}\n{UUID(int=7)}"),), count=2),
             Wanted("unknown", "no.such.event.v1", count=2, distinct="anything"),
         ],
@@ -177,7 +182,11 @@ class TestRequirements:
         [
             (course(count=0), "count", "0 events can't be asked for."),
             (course(count=1001), "count", "1001 events can't be asked for."),
-            (course(distinct="course.course_key"), "distinct", "With a count of 1 this has no meaning"),
+            (course(distinct="course.start"), "distinct", "“course.start” is a time"),
+            (badge(counts_from=MARCH), "from", "The time of a badge's event is when Credly had it"),
+            (badge(counts_until=MARCH), "until", "The time of a badge's event is when Credly had it"),
+            (badge(count=2, within=timedelta(1)), "within", "The time of a badge's event is when Credly had it"),
+            (badge(after="another"), "after", "The time of a badge's event is when Credly had it"),
             (course(within=timedelta(days=90)), "within", "With a count of 1 this has no meaning"),
             (
                 course(count=2, distinct="course.ccx_course_key"),
@@ -227,7 +236,7 @@ class TestRequirements:
 
     def test_all_problems_are_told_at_once(self):
         wanted = course(distinct="nothing", within=timedelta(1), counts_from=JULY, counts_until=MARCH)
-        assert [each.field for each in requirement_problems(wanted)] == ["within", "distinct", "distinct", "until"]
+        assert [each.field for each in requirement_problems(wanted)] == ["within", "distinct", "until"]
 
     def test_a_problem_reads_as_a_sentence_with_what_is_allowed(self):
         [problem] = requirement_problems(course(count=0))
@@ -246,6 +255,11 @@ class TestOrder:
     def test_what_comes_after_nothing_there_is_is_refused(self):
         [(slug, problem)] = order_problems([course_of("a", "x"), course_of("b")]).items()
         assert (slug, problem) == ("a", Problem("after", "“x” is no requirement of this template.", "b"))
+
+    def test_after_a_badge_is_refused_for_its_time_is_credlys(self):
+        [(slug, problem)] = order_problems([badge(), course_of("a", "badge")]).items()
+        assert (slug, problem.field) == ("a", "after")
+        assert "when Credly had it" in problem.message
 
     def test_what_comes_after_itself_is_refused(self):
         problems = order_problems([course_of("a", "a")])
@@ -273,6 +287,11 @@ class TestOneBadgePerValue:
         assert problem.field == "per"
         assert "is no key path of “Custom course (CCX) passed or failed”" in problem.message
         assert "course.ccx_course_key" in problem.allowed
+
+    def test_a_badge_for_each_time_is_refused(self):
+        problem = per_problem("course.start", [PASSING], allows_duplicates=True)
+        assert problem is not None
+        assert "“course.start” is a time" in problem.message
 
     @pytest.mark.parametrize("event_types", [[], ["no.such.event.v1"]])
     def test_it_needs_a_path_that_some_event_type_has_where_no_other_is_known(self, event_types: list[str]):

@@ -9,6 +9,7 @@ import pytest
 from pipeline.configuration import conditions
 from pipeline.configuration.exporting import export_configuration
 from pipeline.models import Operator, Template
+from pipeline.models.configuration import BADGE_AWARDED
 from tests.configuration.documented import EXAMPLES, PAGE, template_fields
 from tests.configuration.files import ORGANIZATION, imported
 
@@ -50,9 +51,7 @@ def test_every_way_to_ask_for_more_has_an_example():
     used = {field for template in templates() for each in template["requirements"] for field in each}
     assert used >= set(get_args(conditions.Field)) - PER_CONDITION
     assert any("per" in template for template in templates())
-    assert {each["event_type"] for template in templates() for each in template["requirements"]} >= {
-        conditions.BADGE_EVENTS[0]
-    }
+    assert {each["event_type"] for template in templates() for each in template["requirements"]} >= {BADGE_AWARDED}
 
 
 def test_every_operator_is_described():

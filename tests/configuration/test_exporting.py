@@ -199,7 +199,8 @@ def amount(draw: st.DrawFn, event_type: str, chosen: list[dict[str, str]]) -> di
         fields["count"] = draw(st.integers(2, 1000))
         fields["within"] = draw(st.none() | SECONDS.map(lambda seconds: timedelta(seconds=seconds)))
         ruled = {rule["data_path"] for rule in chosen}
-        free = [path for path in sorted(key_paths(event_type)) if path not in ruled]
+        paths = key_paths(event_type)
+        free = [path for path in sorted(paths) if path not in ruled and paths[path] != "time"]
         fields["distinct"] = draw(st.sampled_from(["", *free]))
     return fields
 

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 import yaml
 
-from pipeline.configuration.conditions import BADGE_EVENTS
 from pipeline.configuration.document import read_document
 from pipeline.configuration.entries import Known, RequirementEntry, RuleEntry
 from pipeline.configuration.places import DocumentError
+from pipeline.models.configuration import BADGE_EVENTS
 from tests.configuration.files import CCX_EVENT, COURSE_EVENT, ORGANIZATION, TEMPLATE, problems, read
 
 OTHER = UUID("4c1f2c6a-1a6e-4f29-8d53-7f0c3a5f9e22")
@@ -133,10 +133,10 @@ REFUSED = {
     ),
     "count of nothing": (["count: 0"], "12: ", ".count: 0 events can't be asked for; allowed: 1 to 1000"),
     "too great a count": (["count: 1001"], "12: ", ".count: 1001 events can't be asked for; allowed: 1 to 1000"),
-    "distinct alone": (
-        ["distinct: course.course_key"],
+    "distinct times": (
+        ["distinct: course.end"],
         "12: ",
-        ".distinct: With a count of 1 this has no meaning: give the number of events that it takes",
+        ".distinct: “course.end” is a time, which can be written in several ways: events can't be told apart by it",
     ),
     "within alone": (
         ["count: 1", "within: 90d"],

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pipeline.configuration.conditions import BADGE_EVENTS
 from pipeline.configuration.exporting import export_configuration
 from pipeline.configuration.places import DocumentError
 from pipeline.models import (
@@ -21,6 +20,7 @@ from pipeline.models import (
     RequirementRule,
     Template,
 )
+from pipeline.models.configuration import BADGE_EVENTS
 from tests.configuration.files import COURSE_EVENT, TEMPLATE, example, imported, lines
 from tests.ledgers import builders
 

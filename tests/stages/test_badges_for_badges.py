@@ -6,11 +6,12 @@ They may come back late, several times and in any order; the times of what they 
 import random
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import permutations
 from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from pipeline.ledgers.outbox import AWARDED, REVOKED
 from pipeline.lms.events import LmsLearner
 from pipeline.models import Badge, ConfigurationVersion, Event, Learner, Signal, Template
 from tests.ledgers import builders
-from tests.ledgers.builders import TOPIC, deliver, fails, lms_learner, make_due, passes, received, told
+from tests.ledgers.builders import DEMO, MATH, TOPIC, deliver, fails, lms_learner, make_due, passes, received, told
 from tests.stages.conftest import Site
 from tests.stages.credly_events import act
 from tests.stages.credly_events import told as told_by_credly
@@ -210,6 +211,29 @@ def test_events_in_any_order_end_with_the_whole_chain_or_with_none_of_it(site, d
         expected = {each.pk for each in templates} if newest.payload["is_passing"] else set()
         assert set(Badge.objects.filter(standing="awarded").values_list("template", flat=True)) == expected
         assert len(site.live()) == len(expected)
+
+
+def test_of_several_badges_of_one_template_the_loss_of_one_leaves_what_asks_for_any(site):
+    """In whatever order the courses are passed and failed."""
+    site.academy.call("PUT", f"/badge_templates/{site.academy.template}", json={"allow_duplicate_badges": True})
+    Template.objects.filter(pk=site.template.pk).update(per="course.course_key", reaward=True)
+    for row in (*site.template.requirements.all(), *site.template.penalties.all()):
+        row.rules.filter(data_path="course.course_key").delete()
+    following, who = needs(site, site.template), lms_learner()
+    history = [passes(who, 1, DEMO), passes(who, 2, MATH), fails(who, 3, MATH)]
+    for order in permutations(history):
+        with transaction.atomic():
+            for event in order:
+                deliver(event)
+                settle()
+            assert list(
+                Badge.objects.filter(template=following, standing="awarded").values_list("value", flat=True)
+            ) == [""]
+            deliver(fails(who, 4, DEMO))
+            settle()
+            assert not Badge.objects.filter(standing="awarded").exists()
+            assert site.live() == []
+            transaction.set_rollback(True)
 
 
 def awarded_once(site: Site) -> Signal:

@@ -7,13 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import stages
+from pipeline.configuration.exporting import export_configuration
+from pipeline.configuration.importing import import_configuration
 from pipeline.ledgers import inbox
 from pipeline.lms.events import LmsEvent
-from pipeline.models import Badge, Fulfillment, Template
+from pipeline.models import Badge, Fulfillment, Occurrence, Template
 from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course_template, deliver, fails, passes, penalty
 from tests.ledgers.builders import requirement as built
 from tests.ledgers.builders import template as bare
-from tests.stages.test_order import COURSE, LEARNERS, PROFILE, Example, many_passes
+from tests.stages.test_order import ART, COURSE, LEARNERS, PROFILE, Example, many_passes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
@@ -124,6 +126,45 @@ def test_a_requirement_that_others_now_come_after_keeps_its_holders_too():
     assert standings() == ["awarded"]
     deliver(fails(WHO, 6))
     assert standings() == ["revoked"]
+
+
+def count_any_course() -> None:
+    built(bare(), "any", PASSED, count=3, distinct=COURSE)
+
+
+def narrow() -> None:
+    """By a badge file: from now on only the demo course counts."""
+    text = export_configuration()
+    rule = "          - {data_path: is_passing, operator: eq, value: 'true'}\n"
+    assert text.count(rule) == 1
+    only_demo = f"          - {{data_path: {COURSE}, operator: starts_with, value: 'course-v1:OpenedX+DemoX'}}\n"
+    import_configuration(text.replace(rule, rule + only_demo).encode(), "badges.yaml")
+
+
+def test_matches_of_the_rule_before_do_not_count_with_those_of_the_rule_after():
+    count_any_course()
+    deliver(passes(WHO, 1, MATH), passes(WHO, 2, ART))
+    narrow()
+    deliver(passes(WHO, 3, DEMO))
+    assert not Badge.objects.exists()
+    assert Occurrence.objects.count() == 1
+
+
+def test_control_without_forgetting_they_would(monkeypatch):
+    monkeypatch.setattr("pipeline.configuration.importing.begin_anew", lambda requirement: None)
+    count_any_course()
+    deliver(passes(WHO, 1, MATH), passes(WHO, 2, ART))
+    narrow()
+    deliver(passes(WHO, 3, DEMO))
+    assert standings() == ["awarded"]
+
+
+def test_how_many_are_asked_for_may_change_and_what_counted_still_counts():
+    count_any_course()
+    deliver(passes(WHO, 1, MATH), passes(WHO, 2, ART))
+    import_configuration(export_configuration().replace("count: 3", "count: 2").encode(), "badges.yaml")
+    deliver(passes(WHO, 3, MATH))
+    assert standings() == ["awarded"]
 
 
 @settings(PROFILE)
