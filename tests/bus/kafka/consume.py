@@ -3,7 +3,8 @@
 The second argument is its group.
 
 `well`: it lives.  `stored`: it dies when a batch is stored and not acknowledged.  `acknowledged-first`, the control: the
-order is turned round, and it dies in between.
+order is turned round, and it dies in between.  `brokers-hang`: before it acknowledges it stops the brokers' process,
+which the third argument names.
 """
 
 import os
@@ -26,6 +27,14 @@ def acknowledge_first(_consumer: Any, entries: Any, reader: Any) -> None:
         die()
 
 
+def hang_brokers_before(acknowledge: Any) -> Any:
+    def after(*arguments: Any) -> None:
+        os.kill(int(sys.argv[3]), signal.SIGSTOP)
+        acknowledge(*arguments)
+
+    return after
+
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipeline.settings")
     import django
@@ -40,4 +49,6 @@ if __name__ == "__main__":
         reader.TopicReader.acknowledge = die  # type: ignore[method-assign]
     if sys.argv[1] == "acknowledged-first":
         StoringConsumer._take = acknowledge_first  # type: ignore[method-assign]
+    if sys.argv[1] == "brokers-hang":
+        reader.TopicReader.acknowledge = hang_brokers_before(reader.TopicReader.acknowledge)  # type: ignore[method-assign]
     execute_from_command_line(["manage.py", "consume_events", "-t", TOPIC, "-g", sys.argv[2]])
