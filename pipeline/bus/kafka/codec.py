@@ -18,8 +18,8 @@ CLOUD_EVENT = "ce_"
 _told_headers = methodcaller("headers")
 """To be called once for a message.
 
-Where the name of a header is no UTF-8, confluent-kafka gives out a list with a null pointer and sets an exception.  Python looks for
-that in calls that are made from C; in one that it has optimized (measured with 3.11) it goes on, and dies of the pointer.
+Where the name of a header is no UTF-8, confluent-kafka gives out a list with a null pointer and sets an exception.  Python
+notices in calls that are made from C; in one that it has optimized (measured with 3.11) it goes on, and dies of the pointer.
 """
 
 KEY, TIMESTAMP = b"kafka_key", b"kafka_timestamp"

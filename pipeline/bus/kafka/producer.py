@@ -88,16 +88,13 @@ class KafkaProducer(EventBusProducer):
         except KafkaException as error:
             reports.append(error.args[0])
         except BufferError:
-            reports.clear()
+            pass  # nothing is reported
         # Never compared by ==: a KafkaError beside None leaves an exception behind that the next call raises.
-        if not reports or reports[0] is not None:
-            # It may be beyond repair, and what it still holds is sent again by the caller: begin anew.
-            self._client = None
-            error = reports[0] if reports else None
-            failure = (
-                EventRefused if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE else BusUnavailable
-            )
-            raise failure(f"Kafka did not take an event for {stream} ({error.name() if error else 'no answer'}).")
+        if reports and reports[0] is None:
+            return
+        # It may be beyond repair, and what it still holds is sent again by the caller: begin anew.
+        self._client = None
+        raise _failure(stream, reports[0] if reports else None)
 
     def _connected(self) -> Producer:
         if self._client is not None and self._process != os.getpid():
@@ -109,6 +106,12 @@ class KafkaProducer(EventBusProducer):
                 configuration(acks="all", enable_idempotence=True, message_timeout_ms=int(DELIVERY_SECONDS * 1000))
             )
         return self._client
+
+
+def _failure(stream: str, error: KafkaError | None) -> BusUnavailable:
+    refused = error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    reason = "no answer" if error is None else error.name()
+    return (EventRefused if refused else BusUnavailable)(f"Kafka did not take an event for {stream} ({reason}).")
 
 
 def create_producer() -> KafkaProducer:

@@ -10,11 +10,13 @@ which the third argument names.
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.management import execute_from_command_line
 
 from tests.bus.kafka.conftest import TOPIC
+from tests.system.conditions import eventually
 
 
 def die(*_: Any) -> None:
@@ -30,9 +32,17 @@ def acknowledge_first(_consumer: Any, entries: Any, reader: Any) -> None:
 def hang_brokers_before(acknowledge: Any) -> Any:
     def after(*arguments: Any) -> None:
         os.kill(int(sys.argv[3]), signal.SIGSTOP)
+        eventually(lambda: threads_hang(sys.argv[3]))
         acknowledge(*arguments)
 
     return after
+
+
+def threads_hang(process: str) -> bool:
+    states = [
+        status.read_text().rpartition(")")[2].split()[0] for status in Path(f"/proc/{process}/task").glob("*/stat")
+    ]
+    return set(states) == {"T"}
 
 
 if __name__ == "__main__":
