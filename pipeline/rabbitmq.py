@@ -36,8 +36,8 @@ class Blocked(NotTaken):
 class Channel(pyamqp.Channel):
     """Waits for no broker that is blocked, and for a confirmation only of what is persistent, and not for ever.
 
-    RabbitMQ counts the messages of a channel and names the number of what it took.  The library's own channel passes that over, so a
-    late word about a message for which nobody waits any more would be taken for one about the next.
+    RabbitMQ counts the messages of a channel and names the number of what it took.  The library's own channel passes that over:
+    a late word about a message for which nobody waits any more would be taken for one about the next.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
