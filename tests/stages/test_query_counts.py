@@ -14,7 +14,7 @@ from redis import Redis
 
 from pipeline import stages
 from pipeline.configuration import ruleset
-from pipeline.ledgers import inbox
+from pipeline.ledgers import bulk, inbox
 from pipeline.lms.events import PASSING, LmsEvent
 from pipeline.models import Badge, ConfigurationVersion, Requirement, RequirementRule, Signal, Template
 from pipeline.stages import clock_change
@@ -23,6 +23,8 @@ from tests.stages.conftest import Site
 
 TEMPLATES = (1, 10, 100, 1_000)
 TOGETHER = (2, 50)
+STORE = 3 if connection.vendor == "mysql" else 2
+"""On MySQL known events are counted before, since its cursor counts them too."""
 OTHERS_COURSE = "course-v1:OpenedX+Nobody+2026"
 
 pytestmark = pytest.mark.django_db
@@ -30,12 +32,10 @@ pytestmark = pytest.mark.django_db
 
 def many_templates(site: Site, number: int) -> None:
     """Beside the site's own, so many active templates that ask for another course."""
-    rows = Template.objects.bulk_create(
-        Template(uuid=uuid4(), organization=site.organization, name=str(each), active=True) for each in range(number)
+    rows = bulk.create(
+        [Template(uuid=uuid4(), organization=site.organization, name=str(each), active=True) for each in range(number)]
     )
-    requirements = Requirement.objects.bulk_create(
-        Requirement(template=row, slug="other", event_type=PASSING) for row in rows
-    )
+    requirements = bulk.create([Requirement(template=row, slug="other", event_type=PASSING) for row in rows])
     for path, value in (("is_passing", "true"), ("course.course_key", OTHERS_COURSE)):
         RequirementRule.objects.bulk_create(
             RequirementRule(requirement=each, data_path=path, operator="eq", value=value) for each in requirements
@@ -77,7 +77,7 @@ def test_one_event_takes_these_queries_to_a_badge_whatever_the_number_of_templat
     site: Site, bus: Redis, templates: int
 ):
     many_templates(site, templates)
-    assert way([passes(lms_learner(), 1)]) == {"store": 2, "evaluate": 5, "persist": 14, "issue": 5, "emit": 5}
+    assert way([passes(lms_learner(), 1)]) == {"store": STORE, "evaluate": 5, "persist": 14, "issue": 5, "emit": 5}
 
 
 @pytest.mark.parametrize("templates", TEMPLATES)
@@ -87,7 +87,7 @@ def test_one_event_takes_these_queries_to_a_revocation_whatever_the_number_of_te
     many_templates(site, templates)
     who = lms_learner()
     way([passes(who, 1)])
-    assert way([fails(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 13, "issue": 7, "emit": 5}
+    assert way([fails(who, 2)]) == {"store": STORE, "evaluate": 5, "persist": 13, "issue": 7, "emit": 5}
 
 
 @pytest.mark.parametrize("templates", TEMPLATES)
@@ -106,7 +106,9 @@ def test_events_that_nothing_matches_take_these_queries_whatever_their_number_an
 def test_events_that_earn_badges_together_take_as_many_queries_as_two(site: Site, bus: Redis, events: int):
     many_templates(site, 10)
     earned = way([passes(lms_learner(), 1) for _ in range(events)])
-    assert earned == {"store": 2, "evaluate": 2, "persist": 13, "issue": 5, "emit": 5}
+    # MySQL tells no keys of many rows (MariaDB does): there progress and badges are inserted one by one.
+    one_by_one = 0 if connection.features.can_return_rows_from_bulk_insert else 2 * (events - 1)
+    assert earned == {"store": STORE, "evaluate": 2, "persist": 13 + one_by_one, "issue": 5, "emit": 5}
 
 
 @pytest.mark.parametrize("events", TOGETHER)
@@ -115,7 +117,7 @@ def test_events_that_lose_badges_together_take_as_many_queries_as_two(site: Site
     learners = [lms_learner() for _ in range(events)]
     way([passes(who, 1) for who in learners])
     assert way([fails(who, 2) for who in learners]) == {
-        "store": 2,
+        "store": STORE,
         "evaluate": 2,
         "persist": 12,
         "issue": 7,
