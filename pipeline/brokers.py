@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from kombu import Connection
 from kombu.entity import Exchange, Queue
 from kombu.utils.url import parse_url
 from redis import Redis
@@ -83,10 +82,8 @@ def read(url: str) -> Broker:
     check_redis(url)
     if scheme == "unix":
         return Broker(_socket(url), dict(REDIS_OPTIONS))
-    try:
-        Connection(url)
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"Celery does not take what stands after the ?: {error}") from None
+    if strange := [name for name, _ in parse_qsl(urlsplit(url).query) if not name.startswith("ssl_")]:
+        raise ValueError(f"{', '.join(strange)} after the ? means nothing to Celery")
     return Broker(url, dict(REDIS_OPTIONS), parse_url(url).get("ssl"))
 
 

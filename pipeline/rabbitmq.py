@@ -41,6 +41,7 @@ class Channel(pyamqp.Channel):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._confirm_selected: bool
         self._published = 0
         self._confirmed: bool | None = None
         """Whether the last message was taken or refused; None before RabbitMQ says so."""
