@@ -31,7 +31,7 @@ $(DRIVER): requirements-mysql.txt $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mysql.txt
 	@touch $@
 
-faults: install  ## kill processes at random, a thousand times, and look for what was lost (ARGS="--kills 100 --seed 7")
+faults: install $(if $(findstring mysql,$(ARGS)),$(DRIVER))  ## kill processes at random, a thousand times, and look for what was lost (ARGS="--kills 100 --seed 7")
 	@DEBUG=true $(BIN)/python -m tests.faults $(ARGS)
 
 bench: install  ## measure how fast it is, beside what (ARGS="--quick", "--only taking_in", "--write-docs")

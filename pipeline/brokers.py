@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kombu.entity import Exchange, Queue
 from kombu.utils.url import parse_url
+from redis import Redis
+from redis.exceptions import RedisError
 
 MASTER = "master_name"
 TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
@@ -77,9 +79,24 @@ def read(url: str) -> Broker:
         return _sentinels(url)
     if scheme in ("amqp", "amqps"):
         return _rabbitmq(url)
+    check_redis(url)
     if scheme == "unix":
         return Broker(_socket(url), dict(REDIS_OPTIONS))
+    if strange := [name for name, _ in parse_qsl(urlsplit(url).query) if not name.startswith("ssl_")]:
+        raise ValueError(f"{', '.join(strange)} after the ? means nothing to Celery")
     return Broker(url, dict(REDIS_OPTIONS), parse_url(url).get("ssl"))
+
+
+def check_redis(url: str) -> None:
+    """Have the client of Redis read a URL, by which the bus, the broker and the counters go; nothing is connected to.
+
+    Raises:
+        ValueError: it says what that client does not take; in words, without showing it.
+    """
+    try:
+        Redis.from_url(url).connection_pool.make_connection()
+    except (TypeError, ValueError, RedisError) as error:
+        raise ValueError(f"the client of Redis does not take what stands after the ?: {error}") from None
 
 
 def _socket(url: str) -> str:

@@ -13,13 +13,14 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
-from django.db import DEFAULT_DB_ALIAS, DatabaseError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 from django.utils.module_loading import import_string
 
 from pipeline import redis_servers
 from pipeline.bus.catalogue import badge_event_types, event_types, find_signal
 from pipeline.bus.codec import can_travel
 from pipeline.configuration import keys, organizations
+from pipeline.environment import addresses
 from pipeline.models import Organization
 
 SHORTEST_SECRET = 16
@@ -95,6 +96,17 @@ def check_kafka(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
         what = "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL is missing; no message on Kafka can be read or written without it."
         found.append(checks.Error(what, hint="Set it to the address that the LMS has.", id="badges.E005"))
     return found
+
+
+@checks.register
+def check_mysql_backend(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``DATABASES``: E006 for MySQL by another backend than ours, which keeps its promises whatever the server's settings."""
+    engine = settings.DATABASES[DEFAULT_DB_ALIAS]["ENGINE"]
+    if connection.vendor != "mysql" or engine == "pipeline.mysql":
+        return []
+    what = f'DATABASES: with the backend "{engine}" what is promised would hang on how MySQL is set up.'
+    hint = "Leave DATABASES out of the file and set DATABASE_URL=mysql://user:password@host/name."
+    return [checks.Error(what, hint=hint, id="badges.E006")]
 
 
 @checks.register
@@ -199,8 +211,7 @@ def check_encryption(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 
 def _check_urls(called: Mapping[str, str]) -> Iterator[CheckMessage]:
-    for name, url in called.items():
-        parts = urlsplit(url)
+    for name, parts in ((name, urlsplit(node)) for name, url in called.items() for node in addresses(url)):
         if parts.scheme in UNENCRYPTED and _is_elsewhere(parts.hostname or ""):
             yield _unencrypted(name, str(parts.hostname), UNENCRYPTED[parts.scheme])
 

@@ -154,6 +154,11 @@ def merged(default: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str,
     return result
 
 
+def addresses(url: str) -> list[str]:
+    """The nodes of a cluster, of which a URL may name several with `;` in between."""
+    return re.split(r";(?=\w+://)", url)
+
+
 def keys_by_organization(value: Any) -> dict[str, str]:
     """Organization UUIDs (canonical form) to API keys, from JSON text or a mapping.
 
@@ -199,7 +204,7 @@ def _words(value: Any) -> list[str]:
 
 def _url(value: Any, schemes: tuple[str, ...]) -> str:
     text = _text(value)
-    for address in re.split(r";(?=\w+://)", text):  # the nodes of a cluster
+    for address in addresses(text):
         parts = urlsplit(address)
         if parts.scheme not in schemes or parts.port == 0:  # `port` raises ValueError where it is no number
             raise ValueError("not such a URL")

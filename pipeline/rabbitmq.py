@@ -5,6 +5,8 @@ RabbitMQ that runs out of disk or memory stops to read from whoever publishes, f
 limit.
 """
 
+import time
+from contextlib import suppress
 from typing import Any
 
 import amqp
@@ -32,41 +34,86 @@ class Blocked(NotTaken):
 
 
 class Channel(pyamqp.Channel):
-    """Waits for no broker that is blocked, and for a confirmation only of what is persistent, and not for ever."""
+    """Waits for no broker that is blocked, and for a confirmation only of what is persistent, and not for ever.
+
+    RabbitMQ counts the messages of a channel and names the number of what it took.  The library's own channel passes that over:
+    a late word about a message for which nobody waits any more would be taken for one about the next.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._confirm_selected: bool
+        self._published = 0
+        self._confirmed: bool | None = None
+        """Whether the last message was taken or refused; None before RabbitMQ says so."""
+        super().__init__(*args, **kwargs)
+
+    def confirm_select(self, nowait: bool = False) -> Any:
+        """As amqp's; RabbitMQ counts from here."""
+        self._published = 0
+        self.events["basic_ack"].add(self._on_taken)
+        self.events["basic_nack"].add(self._on_refused)
+        return super().confirm_select(nowait)
 
     def basic_publish_confirm(self, msg: amqp.Message, *args: Any, **kwargs: Any) -> Any:
         """Publish a message.
 
         Raises:
             Blocked: the broker takes nothing.
-            NotTaken: it refused the message, or did not confirm it in time; then the connection is closed, since its next
-                answers would be taken for those of other messages.
+            NotTaken: it refused the message, or did not confirm it in time; then the connection is closed, which may be dead.
         """
         self._look_for_news()
         if self.connection.blocked:
             raise Blocked
         if msg.properties.get("delivery_mode") != PERSISTENT:
             return self._basic_publish(msg, *args, **kwargs)
-        connection = self.connection
-        try:
-            return super().basic_publish_confirm(msg, *args, **{**kwargs, "confirm_timeout": CONFIRM_SECONDS})
-        except amqp.exceptions.MessageNacked:
-            raise NotTaken("RabbitMQ refused a message") from None
-        except TimeoutError:
-            connection.collect()
-            raise NotTaken("RabbitMQ did not confirm a message") from None
+        if not self._confirm_selected:
+            self._confirm_selected = True
+            self.confirm_select()
+        done = self._basic_publish(msg, *args, **kwargs)
+        self._wait_for_confirmation()
+        return done
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
         """As kombu's, but who is blocked would get no answer."""
         return self.collect() if self.connection and self.connection.blocked else super().close(*args, **kwargs)
 
+    def _basic_publish(self, *args: Any, **kwargs: Any) -> Any:
+        done = super()._basic_publish(*args, **kwargs)
+        self._published += 1
+        self._confirmed = None
+        return done
+
+    def _on_taken(self, number: int, _and_all_before: bool) -> None:
+        if number == self._published:
+            self._confirmed = True
+
+    def _on_refused(self, number: int, _and_all_before: bool) -> None:
+        if number == self._published:
+            self._confirmed = False
+
+    def _wait_for_confirmation(self) -> None:
+        deadline = time.monotonic() + CONFIRM_SECONDS
+        connection = self.connection
+        try:
+            while self._confirmed is None:
+                self._expect_connection().drain_events(timeout=max(0, deadline - time.monotonic()))
+        except TimeoutError:
+            connection.collect()
+            raise NotTaken("RabbitMQ did not confirm a message") from None
+        if not self._confirmed:
+            raise NotTaken("RabbitMQ refused a message")
+
     def _look_for_news(self) -> None:
+        """Take in all that was said meanwhile; whether the connection is blocked, the last word decides."""
+        with suppress(TimeoutError):
+            while connection := self._expect_connection():
+                with suppress(Blocked):
+                    connection.drain_events(timeout=0)
+
+    def _expect_connection(self) -> Any:
         if not self.connection:
             raise RecoverableConnectionError("the connection is closed")
-        try:
-            self.connection.drain_events(timeout=0)
-        except TimeoutError:
-            return
+        return self.connection
 
 
 class Connection(pyamqp.Connection):

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 2.0
 
+PORT = 6379
+"""Where none is named."""
+
 KINDS = ("redis", "rediss", "unix")
 BROKER, BUS = "CELERY_BROKER_URL", "EVENT_BUS_REDIS_CONNECTION_URL"
 LOST = {
@@ -68,7 +71,7 @@ def _servers() -> Mapping[str, list[str]]:
         url: str = getattr(settings, name)
         parts = urlsplit(url)
         if parts.scheme in KINDS:
-            server = f"{parts.hostname}:{parts.port}" if parts.hostname else parts.path
+            server = f"{parts.hostname}:{parts.port or PORT}" if parts.hostname else parts.path
             uses[urls.setdefault(server, url)].append(name)
     return uses
 

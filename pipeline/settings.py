@@ -5,7 +5,7 @@ defaults of the badges feature are those of the Open edX documentation, "Badges 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,19 +109,23 @@ def _database(environment: Environment) -> dict[str, Any]:
 
 
 def _mysql_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a connection to MySQL or MariaDB: those of the URL, over what the pipeline relies on."""
+    """The options of a connection to MySQL or MariaDB: those of the URL, over what the pipeline relies on.
+
+    A command of the URL runs after ours.
+    """
     variables = {
         "sql_mode": "'TRADITIONAL'",
         "time_zone": "'+00:00'",
         "innodb_lock_wait_timeout": LOCK_SECONDS,
         "lock_wait_timeout": LOCK_SECONDS,  # for a table's definition
     }
+    ours = f"SET {', '.join(f'SESSION {name} = {value}' for name, value in variables.items())}"
     return {
         "charset": "utf8mb4",
         "isolation_level": "read committed",
         "connect_timeout": CONNECT_SECONDS,
-        "init_command": f"SET {', '.join(f'SESSION {name} = {value}' for name, value in variables.items())}",
         **given,
+        "init_command": "; ".join(filter(None, (ours, given.get("init_command")))),
     }
 
 
@@ -182,11 +186,11 @@ def _optional(environment: Environment, name: str, distribution: str, requiremen
     return value
 
 
-def _refuse_broker(url: str) -> None:
+def _refuse_unless(read: Callable[[str], object], name: str, url: str) -> None:
     try:
-        brokers.read(url)
+        read(url)
     except ValueError as refusal:
-        raise ConfigurationError(f"CELERY_BROKER_URL: {refusal}") from None
+        raise ConfigurationError(f"{name}: {refusal}") from None
 
 
 def _with_verification(url: str, verify: bool) -> str:
@@ -233,8 +237,9 @@ DATABASES = {"default": _database(_environment)}
 _REDIS = ("redis", "rediss", "unix")
 REDIS_URL = _environment.url("REDIS_URL", "redis://localhost:6379/0", _REDIS)
 CELERY_BROKER_URL = _environment.url("CELERY_BROKER_URL", REDIS_URL, (*_REDIS, "amqp", "amqps", "sentinel"))
-_refuse_broker(CELERY_BROKER_URL)
+_refuse_unless(brokers.read, "CELERY_BROKER_URL", CELERY_BROKER_URL)
 EVENT_BUS_REDIS_CONNECTION_URL = _environment.url("EVENT_BUS_REDIS_CONNECTION_URL", REDIS_URL, _REDIS)
+_refuse_unless(brokers.check_redis, "EVENT_BUS_REDIS_CONNECTION_URL", EVENT_BUS_REDIS_CONNECTION_URL)
 # Where a URL says nothing itself.  The bus's library verifies unless it is told not to; the broker's has to be told.
 REDIS_TLS_VERIFY = _environment.boolean("REDIS_TLS_VERIFY", True)
 CELERY_BROKER_URL = _with_verification(CELERY_BROKER_URL, REDIS_TLS_VERIFY)

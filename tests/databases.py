@@ -3,9 +3,13 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from pipeline.embedded.mysql import MySqlServer
+import psycopg
+import pytest
+
+from pipeline.embedded.mysql import DATABASE, USER, MySqlNotFound, MySqlServer, executable
 from pipeline.embedded.postgres import PostgresServer
 
 VARIABLE = "TEST_DATABASE"
@@ -29,16 +33,29 @@ def patient(url: str, seconds: int) -> str:
     waits = {
         "sqlite": f"timeout={seconds}",
         "postgres": f"options=-c%20lock_timeout%3D{seconds}s",
-        "mysql": "init_command=" + quote(_STRICT_AND_PATIENT.format(seconds=seconds)),
+        "mysql": "init_command=" + quote(f"SET innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"),
     }
     return f"{url}?{waits[url.partition(':')[0]]}"
 
 
-_STRICT_AND_PATIENT = (
-    "SET SESSION sql_mode = 'TRADITIONAL', "
-    "SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}"
-)
-"""The URL's own command takes the place of ours."""
+def connect(server: Server) -> Any:
+    """A connection by the driver alone, where each statement is a transaction of its own."""
+    if isinstance(server, PostgresServer):
+        return psycopg.connect(server.url, autocommit=True)
+    import MySQLdb
+
+    return MySQLdb.connect(
+        host="127.0.0.1", port=server.port, user=USER, database=DATABASE, autocommit=True, charset="utf8mb4"
+    )
+
+
+def require_mysql() -> None:
+    """Skip where there is no driver or no server."""
+    pytest.importorskip("MySQLdb", reason="mysqlclient is not installed (requirements-mysql.txt)")
+    try:
+        executable()
+    except MySqlNotFound as missing:
+        pytest.skip(str(missing))
 
 
 def server_of_run(folder: Path) -> Server | None:

@@ -224,6 +224,22 @@ def test_mysql_is_told_to_be_strict_to_tell_the_time_in_utc_and_not_to_wait_long
     }
 
 
+def test_a_command_in_the_url_of_mysql_comes_after_ours(read, tmp_path):
+    (tmp_path / "MySQLdb.py").touch()
+    url = "mysql://u:p@h:5/name?init_command=SET%20lock_wait_timeout%3D3600"
+    command = "settings.DATABASES['default']['OPTIONS']['init_command']"
+    ours, theirs = read(command, DATABASE_URL=url, PYTHONPATH=str(tmp_path)).split("; ")
+    assert ours == read(command, DATABASE_URL="mysql://u:p@h:5/name", PYTHONPATH=str(tmp_path))
+    assert theirs == "SET lock_wait_timeout=3600"
+
+
+@pytest.mark.parametrize(("engine", "errors"), [("django.db.backends.mysql", 1), ("pipeline.mysql", 0)])
+def test_mysql_by_another_backend_than_ours_is_an_error(run, engine, errors):
+    pytest.importorskip("MySQLdb", reason="mysqlclient is not installed (requirements-mysql.txt)")
+    file = {"DATABASES": {"default": {"ENGINE": engine, "HOST": "127.0.0.1", "PORT": 1, "NAME": "badges"}}}
+    assert run(*MANAGE, "pipeline_status", file=file).stderr.count("badges.E006") == errors
+
+
 def test_a_setting_of_django_may_stand_in_the_file(read):
     assert read("settings.EMAIL_HOST", file={"EMAIL_HOST": "mail.example"}) == "mail.example"
 

@@ -82,12 +82,18 @@ def _unframed(data: bytes) -> tuple[bytes, Any]:
 
 
 def decode(
-    entry_id: bytes, fields: Mapping[bytes, bytes], *, stream: str, unframe: Unframe = _unframed
+    entry_id: bytes,
+    fields: Mapping[bytes, bytes],
+    *,
+    stream: str,
+    namespace: str = "redis-stream",
+    unframe: Unframe = _unframed,
 ) -> DecodedMessage | UndecodableMessage:
     """Read one entry of a stream. Never raises for bad input; what else ``unframe`` raises is passed on.
 
     ``id``, ``time`` and ``type`` are required: inventing them, as the stock parser does, would make every delivery
-    of a message another event. A time with an offset is converted to UTC, one without is refused.
+    of a message another event. A time with an offset is converted to UTC, one without is refused. In ``namespace`` the
+    stream has one entry of this id, for ever.
     """
     position = entry_id.decode("ascii", "replace")
     try:
@@ -106,7 +112,7 @@ def decode(
         return message
     except UndecodableError as problem:
         return UndecodableMessage(
-            id=uuid5(NAMESPACE_URL, f"redis-stream:{stream}/{position}"),
+            id=uuid5(NAMESPACE_URL, f"{namespace}:{stream}/{position}"),
             type=_claimed_type(fields),
             position=position,
             raw=encode_raw(fields),

@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from pipeline.bus.connection import connect
+from pipeline.bus.gap import Gap
 
 _CHUNK = 1_000
 _LAST_MILLISECOND = 253_402_300_799_000  # the end of the year 9999
@@ -39,38 +40,6 @@ class GroupPosition:
         That last one is kept as a mark: as long as it is there, nothing after it can have been trimmed.
         """
         return self.oldest_pending or self.last_delivered
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Entries of a stream that were removed before a group had handled them: those from one entry id to another.
-
-    ``count`` is their number, None where the server cannot tell it (Redis before 7).
-    """
-
-    stream: str
-    group: str
-    since: str
-    until: str
-    count: int | None
-
-    @property
-    def first_time(self) -> datetime:
-        """None of them was added before this."""
-        return entry_time(self.since)
-
-    @property
-    def last_time(self) -> datetime:
-        """None of them was added after this."""
-        return entry_time(self.until)
-
-    def __str__(self) -> str:
-        number = "an unknown number of" if self.count is None else str(self.count)
-        return (
-            f"{number} entries of stream {self.stream} between {self.since} and {self.until} "
-            f"({self.first_time:%Y-%m-%d %H:%M:%S} to {self.last_time:%Y-%m-%d %H:%M:%S} UTC) "
-            f"were removed before group {self.group} had handled them"
-        )
 
 
 @dataclass(frozen=True)
@@ -137,6 +106,12 @@ def backlog(topic: str, group: str, client: Redis | None = None) -> Backlog:
     return Backlog(int(row["pending"]) + not_delivered, entry_time(min(ids, key=entry_key).decode()) if ids else None)
 
 
+def gap_between(stream: str, group: str, since: bytes, until: bytes, count: int | None) -> Gap:
+    """The gap from one entry id to another, which tell its times."""
+    first, last = since.decode(), until.decode()
+    return Gap(stream, group, first, last, count, first_time=entry_time(first), last_time=entry_time(last))
+
+
 def find_gap(topic: str, group: str, client: Redis | None = None) -> Gap | None:
     """What was trimmed after the last entry that a group was given, if anything was.
 
@@ -172,7 +147,7 @@ def _look_for_gap(topic: str, group: str, client: Redis, *, transaction: bool) -
     count = None if lag is None else lag - length
     if count == 0:
         return None
-    return Gap(stream=stream, group=group, since=after.decode(), until=first[0][0].decode(), count=count)
+    return gap_between(stream, group, after, first[0][0], count)
 
 
 def _group_rows(client: Redis, stream: str) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from edx_event_bus_redis.internal.config import get_full_topic
 from redis.exceptions import RedisError, ResponseError
 
 from pipeline.bus.connection import BLOCK_MS, connect
-from pipeline.bus.positions import Gap, find_gap
+from pipeline.bus.gap import Gap
+from pipeline.bus.positions import find_gap, gap_between
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +204,6 @@ class StreamReader:
         found = look.execute() if entry_ids else []
         deleted = [entry_id for entry_id, entry in zip(entry_ids, found, strict=True) if not entry]
         if deleted:
-            since, until = deleted[0].decode(), deleted[-1].decode()
-            self._on_gap(Gap(self.stream, self.group, since, until, count=len(deleted)))
+            self._on_gap(gap_between(self.stream, self.group, deleted[0], deleted[-1], len(deleted)))
             self.acknowledge(deleted)
         return deleted

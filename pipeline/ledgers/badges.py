@@ -132,6 +132,8 @@ def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID, *, is_news: bo
         .exclude(credly_state__in=REVOCATION_BEGUN)
         .exclude(revoked_by__in=BY_A_PERSON)
         .update(
+            # MySQL goes from left to right: what asks about a column comes before what sets it.
+            due_at=holdings.soonest(),
             standing=Standing.AWARDED,
             revoked_by="",
             credly_state=Case(
@@ -141,7 +143,6 @@ def _restore(badge: Badge, earned_at: datetime, event: uuid.UUID, *, is_news: bo
                 default=F("credly_state"),
             ),
             earned_at=Case(When(credly_id=None, then=Value(earned_at)), default=F("earned_at")),
-            due_at=holdings.soonest(),
             attempts=0,
             taken_up=0,
         )

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from pipeline.bus import positions
-from pipeline.bus.kafka import gap as kafka
+from pipeline.bus import gap as bus
+from pipeline.bus.positions import entry_key
 from pipeline.models import Event, Gap
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _BATCH = 500
 """Events that are stored together have one time; their positions tell which was the last."""
 
 
-def record(found: positions.Gap | kafka.Gap, topic: str) -> None:
+def record(found: bus.Gap, topic: str) -> None:
     """Write a gap down, and say so in the log, once.  May be repeated: several consumers may find the same.
 
     Raises:
@@ -60,7 +60,7 @@ def forgotten(topic: str, group: str) -> None:
     newest = Event.objects.filter(topic=topic).order_by("-received_at").values_list("position", "received_at")[:_BATCH]
     if not newest:
         return
-    after, since = max(newest, key=lambda row: (row[1], positions.entry_key(row[0].encode())))
+    after, since = max(newest, key=lambda row: (row[1], entry_key(row[0].encode())))
     _, is_new = Gap.objects.get_or_create(
         topic=topic, group=group, after=after, before="", defaults={"lost_from": since, "lost_until": now}
     )

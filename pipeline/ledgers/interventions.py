@@ -77,6 +77,8 @@ def revoke(badge: Badge, reason: str, actor: str) -> bool:
     with transaction.atomic():
         _lock_learner(badge)
         revoked = Badge.objects.filter(pk=badge.pk, standing=Standing.AWARDED).update(
+            # MySQL goes from left to right: what asks about a column comes before what sets it.
+            due_at=holdings.soonest(),
             standing=Standing.REVOKED,
             revoked_by=RevokedBy.OPERATOR,
             revocation_reason=reason,
@@ -84,7 +86,6 @@ def revoke(badge: Badge, reason: str, actor: str) -> bool:
                 When(credly_state=CredlyState.FAILED, credly_id=None, taken_up=0, then=Value(CredlyState.NONE)),
                 default=F("credly_state"),
             ),
-            due_at=holdings.soonest(),
             attempts=0,
             error="",
         )

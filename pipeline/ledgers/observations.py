@@ -86,6 +86,7 @@ def gone(badge: Badge, how: str, source: str, actor: str = "") -> Done:
             _of_credly(badge)
             .filter(credly_state__in=MAY_BE_HELD)
             .update(
+                # MySQL goes from left to right: what asks about a column comes before what sets it.
                 revoked_by=Case(When(standing=Standing.AWARDED, then=Value(RevokedBy.CREDLY)), default=F("revoked_by")),
                 standing=Standing.REVOKED,
                 credly_state=CredlyState.REVOKED,

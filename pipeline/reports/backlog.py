@@ -4,7 +4,7 @@ from django.conf import settings
 
 from pipeline.bus.positions import Backlog
 from pipeline.bus.waiting import backlog
-from pipeline.models import ConsumerGroup
+from pipeline.ledgers.groups import known
 
 
 def our_groups() -> dict[str, list[str]]:
@@ -13,7 +13,7 @@ def our_groups() -> dict[str, list[str]]:
     Before the first consumer has made itself known, everything on the badges topic waits for it.
     """
     groups: dict[str, list[str]] = {}
-    for topic, group in list(ConsumerGroup.objects.values_list("topic", "group")) or [(settings.BADGES_TOPIC, "")]:
+    for topic, group in known() or [(settings.BADGES_TOPIC, "")]:
         groups.setdefault(topic, []).append(group)
     return groups
 

@@ -20,8 +20,7 @@ from pipeline import logs, measures, nudges, redis_servers
 from pipeline.bus.ahead import ReadAhead
 from pipeline.bus.codec import decode
 from pipeline.bus.streams import Entry, StreamReader
-from pipeline.ledgers import gaps, inbox
-from pipeline.models import ConsumerGroup
+from pipeline.ledgers import gaps, groups, inbox
 from pipeline.switch import require_badges_enabled
 
 logger = logging.getLogger(__name__)
@@ -225,7 +224,7 @@ class InboxConsumer(StoringConsumer[StreamReader]):
 
         One that is ours already and is missing was forgotten by the bus: the first read finds out.
         """
-        known = ConsumerGroup.objects.filter(topic=self.topic, group=self.group_id).exists()
+        known = groups.is_known(self.topic, self.group_id)
         if known and self.last_read_msg_id is not None and not reader.group_exists():
             gaps.forgotten(self.topic, self.group_id)
         if not known or self.last_read_msg_id is not None:
@@ -233,7 +232,7 @@ class InboxConsumer(StoringConsumer[StreamReader]):
         if self.last_read_msg_id is not None:
             reader.seek(self.last_read_msg_id)
         if not known:
-            ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
+            groups.remember(self.topic, self.group_id)
 
     def _consume(self, reader: StreamReader) -> None:
         if connection.vendor == "sqlite":  # stores inside this process: a thread that reads would only get in its way

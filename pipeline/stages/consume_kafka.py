@@ -6,8 +6,7 @@ from typing import Any
 
 from pipeline.bus.kafka.codec import decode
 from pipeline.bus.kafka.reader import TopicReader
-from pipeline.ledgers import gaps, inbox
-from pipeline.models import ConsumerGroup
+from pipeline.ledgers import gaps, groups, inbox
 from pipeline.stages.consume import StoringConsumer, refuse
 
 
@@ -38,18 +37,14 @@ class KafkaInboxConsumer(StoringConsumer[TopicReader]):
             self.topic,
             self.group_id,
             on_gap=lambda gap: gaps.record(gap, self.topic),
-            on_placed=self._placed,
+            is_known=lambda: groups.is_known(self.topic, self.group_id),
+            on_forgotten=lambda: gaps.forgotten(self.topic, self.group_id),
+            on_begun=lambda: groups.remember(self.topic, self.group_id),
             since=self._since(),
         )
 
     def _decode(self, entry_id: bytes, fields: Mapping[bytes, bytes], stream: str) -> inbox.Message:
         return decode(entry_id, fields, stream=stream)
-
-    def _placed(self, remembered: bool) -> None:
-        """Remember that the group is ours.  If it was and Kafka forgot it, then what it had not read may be lost."""
-        _, is_new = ConsumerGroup.objects.get_or_create(topic=self.topic, group=self.group_id)
-        if not is_new and not remembered:
-            gaps.forgotten(self.topic, self.group_id)
 
     def _since(self) -> datetime | None:
         if self.offset_time is None:

@@ -8,7 +8,7 @@ from openedx_events.data import EventsMetadata
 
 from pipeline import logs, measures
 from pipeline.bus import catalogue, codec, producer
-from pipeline.bus.unavailable import BusUnavailable
+from pipeline.bus.unavailable import BusUnavailable, EventRefused
 from pipeline.ledgers import claims, outbox
 from pipeline.models import Signal
 
@@ -43,6 +43,9 @@ def _emit(signals: Sequence[Signal]) -> list[int]:
     for place, signal in enumerate(claimed):
         try:
             topics = _publish(signal)
+        except EventRefused as error:
+            outbox.postpone(signal, token, str(error))
+            continue
         except BusUnavailable as error:
             for waiting in claimed[place:]:
                 outbox.postpone(waiting, token, str(error))

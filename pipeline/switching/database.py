@@ -18,7 +18,10 @@ from pipeline.switching.tables import ACCREDIBLE, TABLES, Table, add_other, chec
 SNAPSHOT = {
     # One look at all tables, whatever the peer writes meanwhile.  The connection is closed at the end, never committed.
     "postgresql": ("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",),
-    "mysql": ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",),
+    "mysql": (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",  # Django's is READ COMMITTED, which has no snapshot
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ),
     "sqlite": ("PRAGMA query_only = ON", "BEGIN"),
 }
 SCHEMES = ("postgres", "postgresql", "mysql", "sqlite")

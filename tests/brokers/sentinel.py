@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from pipeline.embedded.process import ChildProcess
-from pipeline.embedded.redis import RedisServer, executable, free_port
+from pipeline.embedded.redis import RedisServer, free_port
 
 MASTER = "badges"
 
@@ -31,7 +31,9 @@ class Sentinel:
 
 
 @contextmanager
-def sentinel(folder: Path, master: RedisServer, *, password: str = "", of_master: str = "") -> Iterator[Sentinel]:
+def sentinel(
+    folder: Path, master: RedisServer, *, program: str, password: str = "", of_master: str = ""
+) -> Iterator[Sentinel]:
     """One that wants a password of its own, where one is given, and knows the master's."""
     port = free_port()
     folder.mkdir()
@@ -43,7 +45,7 @@ def sentinel(folder: Path, master: RedisServer, *, password: str = "", of_master
         + (f"requirepass {password}\n" if password else "")
         + (f"sentinel auth-pass {MASTER} {of_master}\n" if of_master else "")
     )
-    command = [executable(), str(configuration), "--sentinel"]
+    command = [program, str(configuration), "--sentinel"]
     process = ChildProcess("sentinel", command, folder=folder, log=folder / "log", environment={})
     process.start()
     try:

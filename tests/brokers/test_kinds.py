@@ -1,7 +1,6 @@
 """Ways to reach Redis: a user with a password, a socket, Sentinels; and broker and bus as two servers."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,10 @@ from redis.exceptions import RedisError
 
 from pipeline import counting
 from pipeline.bus.connection import connect
-from pipeline.embedded.redis import RedisServer, free_port, servers
 from tests.brokers.sentinel import sentinel
 from tests.system.conditions import eventually
 from tests.tasks.conftest import use_broker
 from tests.tasks.nodes import RedisProgram
-
-SERVERS = servers()
-
-
-@pytest.fixture(params=SERVERS)
-def start_redis(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
-    with ExitStack() as stack:
-
-        def start_redis(*options: str) -> RedisServer:
-            server = RedisServer(tmp_path / str(free_port()), *options, program=SERVERS[request.param])
-            return stack.enter_context(server)
-
-        yield start_redis
 
 
 @pytest.fixture
@@ -102,11 +87,13 @@ def test_broker_and_bus_on_two_servers_know_nothing_of_each_other(start_redis, a
     send_and_receive(app, broker.url)
 
 
-def test_sentinels_lead_the_broker_to_the_new_master_after_a_failover(app: Celery, tmp_path: Path):
+def test_sentinels_lead_the_broker_to_the_new_master_after_a_failover(
+    start_redis, redis_executable: str, app: Celery, tmp_path: Path
+):
+    master = start_redis()
+    replica = start_redis("--replicaof", "127.0.0.1", str(master.port))
     with (
-        RedisServer(tmp_path / "one") as master,
-        RedisServer(tmp_path / "two", "--replicaof", "127.0.0.1", str(master.port)) as replica,
-        sentinel(tmp_path / "sentinel", master) as watch,
+        sentinel(tmp_path / "sentinel", master, program=redis_executable) as watch,
         Redis.from_url(replica.url, decode_responses=True) as second,
     ):
         eventually(lambda: watch.replicas() == 1)
@@ -119,10 +106,11 @@ def test_sentinels_lead_the_broker_to_the_new_master_after_a_failover(app: Celer
         assert not sent(app), "without Sentinels it would have been found as well"
 
 
-def test_sentinels_and_their_master_may_each_want_a_password(app: Celery, tmp_path: Path):
+def test_sentinels_and_their_master_may_each_want_a_password(redis_executable: str, app: Celery, tmp_path: Path):
+    passwords = {"password": "of-sentinel", "of_master": "of-master"}
     with (
-        RedisProgram(tmp_path / "redis", "of-master") as master,
-        sentinel(tmp_path / "sentinel", master, password="of-sentinel", of_master="of-master") as watch,
+        RedisProgram(tmp_path / "redis", "of-master", redis_executable) as master,
+        sentinel(tmp_path / "sentinel", master, program=redis_executable, **passwords) as watch,
     ):
         login = watch.url.replace("sentinel://", "sentinel://:of-master@")
         send_and_receive(app, f"{login}&sentinel_password=of-sentinel")

@@ -54,20 +54,33 @@ REFUSED = {
     "amqps://host/?ssl_cert_reqs=maybe": "ssl_cert_reqs must be none or optional or required",
     "redis+cluster://host:6379/0": "must be a URL that starts with",
 }
+REFUSED_BY_EACH = {
+    "redis://host/0?foo=1": "does not take what stands after the ?",
+    "redis://host/0?socket_timeout=abc": "does not take what stands after the ?",
+    "rediss://host/0?ssl_cert_reqs=maybe": "does not take what stands after the ?",
+    "unix:///redis.sock?db=one": "does not take what stands after the ?",
+}
+REFUSED_BY_CELERY = {"redis://host/0?socket_timeout=3": "socket_timeout after the ? means nothing to Celery"}
 
 
-@pytest.mark.parametrize("url", REFUSED)
-def test_a_url_that_can_not_work_ends_the_start_with_one_line(url: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "url", "refusal"),
+    [
+        *(("CELERY_BROKER_URL", *refused) for refused in (REFUSED | REFUSED_BY_EACH | REFUSED_BY_CELERY).items()),
+        *(("EVENT_BUS_REDIS_CONNECTION_URL", *refused) for refused in REFUSED_BY_EACH.items()),
+    ],
+)
+def test_a_url_that_can_not_work_ends_the_start_with_one_line(name: str, url: str, refusal: str, tmp_path: Path):
     given = {"PATH": os.environ["PATH"], "SECRET_KEY": "x", "DATABASE_URL": f"sqlite:///{tmp_path}/db"}
     ended = subprocess.run(
         [sys.executable, "-c", "import pipeline.settings"],
         cwd=PROJECT,
-        env={**given, "CELERY_BROKER_URL": url},
+        env={**given, name: url},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Configuration error: CELERY_BROKER_URL: ")
-    assert REFUSED[url] in ended.stderr
+    assert ended.stderr.startswith(f"Configuration error: {name}: ")
+    assert refusal in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

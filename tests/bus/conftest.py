@@ -8,26 +8,15 @@ import pytest
 from redis import Redis
 
 from pipeline.bus.connection import connect
-from pipeline.embedded.redis import RedisServer, servers
+from pipeline.embedded.redis import RedisServer
+from tests.redis_kinds import kinds
 
 TOPIC = "learning-badges-lifecycle"
 
 
-def _executables() -> dict[str, str]:
-    """The oldest and the newest that is to be had; all with `REDIS_SERVERS=all`."""
-    found = servers()
-    if os.environ.get("REDIS_SERVERS") == "all":
-        return found
-    kept = {min(found), max(found)}
-    return {name: found[name] for name in found if name in kept}
-
-
-EXECUTABLES = _executables()
-
-
-@pytest.fixture(scope="session", params=list(EXECUTABLES))
+@pytest.fixture(scope="session", params=kinds(ends_only=os.environ.get("REDIS_SERVERS") != "all"))
 def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with RedisServer(tmp_path_factory.mktemp("redis"), program=EXECUTABLES[request.param]) as server:
+    with RedisServer(tmp_path_factory.mktemp("redis"), program=request.param) as server:
         yield server.url
 
 

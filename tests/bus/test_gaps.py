@@ -86,7 +86,7 @@ def test_messages_trimmed_while_no_consumer_ran_are_told_with_their_extent_and_t
     assert started - timedelta(seconds=1) <= gap.lost_from <= gap.lost_until <= timezone.now()
     assert Event.objects.count() == 2 + 3
     [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert ("7 entries" if counts else "an unknown number of entries") in line
+    assert ("7 messages" if counts else "an unknown number of messages") in line
 
 
 def test_messages_trimmed_while_a_consumer_runs_behind_are_told(bus, stream, counts, monkeypatch):

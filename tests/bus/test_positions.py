@@ -1,7 +1,8 @@
 import pytest
 
 from pipeline.bus import positions
-from pipeline.bus.positions import Backlog, Gap, backlog, entry_key, entry_time, find_gap, groups, unread
+from pipeline.bus.gap import Gap
+from pipeline.bus.positions import Backlog, backlog, entry_key, entry_time, find_gap, groups, unread
 from pipeline.bus.trimming import trim
 from tests.bus.conftest import TOPIC
 from tests.bus.test_streams import add

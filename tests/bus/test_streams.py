@@ -7,7 +7,9 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from pipeline.bus import streams
-from pipeline.bus.streams import Gap, StreamReader
+from pipeline.bus.gap import Gap
+from pipeline.bus.positions import gap_between
+from pipeline.bus.streams import StreamReader
 from tests.bus.conftest import TOPIC
 
 GROUP = "credentials"
@@ -196,7 +198,7 @@ def test_entries_deleted_before_they_were_acknowledged_are_reported_and_done_wit
     assert read(consumer("one")) == ids
     bus.xdel(stream, *ids[:2])
     assert read_all(consumer(name, claim_idle_ms=0)) == ids[2:]
-    assert gaps == [Gap(stream, GROUP, ids[0].decode(), ids[1].decode(), count=2)]
+    assert gaps == [gap_between(stream, GROUP, ids[0], ids[1], 2)]
     assert pending(bus, stream) == 0
 
 

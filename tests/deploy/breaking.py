@@ -10,7 +10,7 @@ from django.utils import timezone
 from redis import Redis
 
 from pipeline import measures
-from pipeline.bus.positions import Gap
+from pipeline.bus.gap import Gap
 from pipeline.configuration import gate
 from pipeline.ledgers import gaps, holdings, inbox, outbox
 from pipeline.models import Badge, Discrepancy, EventStatus, Organization, Signal

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from django.conf import settings
 from honcho.environ import parse_procfile
 
 from pipeline.embedded.system import PROJECT
+from pipeline.reports.setting_meanings import PROCESSES
 
 DEPLOY = PROJECT / "deploy"
 PROCFILE = parse_procfile((PROJECT / "Procfile").read_text()).processes
@@ -141,6 +143,13 @@ def test_no_file_of_deploy_holds_a_secret():
         "PASSWORD:?see",
         "PASSWORD:",
     }
+
+
+def test_the_example_names_all_that_leads_to_a_broker_or_a_bus():
+    named = set(re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE))
+    assert named <= set(settings.LOOKED_UP) | set(PROCESSES.meanings) | {"POSTGRES_PASSWORD", "EXTRAS"}
+    leading = {name for name in settings.LOOKED_UP if name.startswith("EVENT_BUS_KAFKA_")}
+    assert leading | {"REDIS_URL", "CELERY_BROKER_URL", "EVENT_BUS_REDIS_CONNECTION_URL"} <= named
 
 
 def test_the_guide_has_each_secret_set_that_guards_a_site():

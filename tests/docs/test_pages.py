@@ -1,14 +1,18 @@
 """What the build of the documentation (`make docs`) does not see: links of the pages beside it, and lists kept by hand."""
 
 import re
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from pipeline.embedded.mysql import DATABASE, MySqlServer
 from pipeline.embedded.system import PROJECT
 from pipeline.lms.events import PASSING
 from pipeline.lms.reading import read_events
+from tests.databases import require_mysql
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 DOCS = PROJECT / "docs"
@@ -39,6 +43,23 @@ def test_the_event_of_the_first_deployment_can_be_played():
     [line] = re.findall(r'^ +(\{"id": .+)$', (DOCS / "deployment" / "first-deployment.md").read_text(), re.MULTILINE)
     [event] = read_events([line], "events.jsonl", {PASSING})
     assert event.time < datetime.now(UTC)
+
+
+def test_the_commands_that_set_mysql_up_let_in_whom_the_url_names(tmp_path: Path):
+    require_mysql()
+    page = (DOCS / "configuration.md").read_text()
+    [commands] = re.findall(r'^mysql -e "(.+?)"', page, re.MULTILINE | re.DOTALL)
+    [url] = re.findall(r"`DATABASE_URL=(mysql://user:password@host/\w+)`", page)
+    named = urlsplit(url)
+    from MySQLdb import connect
+
+    with MySqlServer(tmp_path / "mysql") as server:
+        with closing(connect(unix_socket=str(tmp_path / "mysql/data/socket"), user="root")) as root:
+            for command in (f"DROP DATABASE {DATABASE}", *commands.split(";")):
+                root.cursor().execute(command)
+        login = {"user": named.username, "password": named.password, "database": named.path.removeprefix("/")}
+        with closing(connect(host="127.0.0.1", port=server.port, **login)) as user:
+            user.cursor().execute("CREATE TABLE ours (id int)")
 
 
 def test_every_check_is_listed():

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import psycopg
 from psycopg.types.string import TextLoader
 
-from pipeline.embedded.mysql import DATABASE, USER, MySqlServer
+from pipeline.embedded.mysql import USER, MySqlServer
 from pipeline.embedded.postgres import PostgresServer
-from tests.databases import of_run, patient
+from tests.databases import connect, of_run, patient
 
 OURS = "the test"
 """The name of the test's own connections, which are not cut."""
@@ -219,6 +219,9 @@ class Postgres(Server):
 class MySql(Server):
     """A MariaDB or MySQL server; as for `Postgres`."""
 
+    class LockTimeout(Exception):
+        """Who asked has waited for a lock for too long."""
+
     NO_VICTIM = """
         INSERT INTO django_session (session_key, session_data, expire_date)
         WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 500)
@@ -231,32 +234,28 @@ class MySql(Server):
         self._lock_seconds = lock_seconds
 
     @property
-    def LockTimeout(self) -> type[Exception]:  # noqa: N802 - an exception's class
-        """What is raised by whoever has waited for a lock for too long."""
-        from MySQLdb import OperationalError
-
-        return OperationalError
-
-    @property
     def url(self) -> str:
         """For `DATABASE_URL`."""
         return patient(self.server.url, self._lock_seconds) if self._lock_seconds else self.server.url
 
     def connect(self) -> Any:
         """A connection of the test's own, which nobody cuts."""
-        import MySQLdb
-
-        connection = MySQLdb.connect(
-            host="127.0.0.1", port=self.server.port, user=USER, database=DATABASE, autocommit=True, charset="utf8mb4"
-        )
+        connection = connect(self.server)
         connection.cursor().execute("SET SESSION innodb_lock_wait_timeout = 5, SESSION lock_wait_timeout = 5")
         return connection
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Rows.  UUIDs are texts, as in SQLite."""
+        from MySQLdb import OperationalError
+
         with closing(self.connect()) as connection, closing(connection.cursor()) as cursor:
             cursor.execute("START TRANSACTION READ ONLY")
-            cursor.execute(sql, values or None)
+            try:
+                cursor.execute(sql, values or None)
+            except OperationalError as error:
+                if error.args[0] == LOCK_WAIT_TIMEOUT:
+                    raise self.LockTimeout from error
+                raise
             return list(cursor.fetchall())
 
     def cut(self, *, in_transaction: bool = True) -> int:
@@ -300,6 +299,7 @@ class MySql(Server):
             return int(self.query(sql)[0][0])
 
 
+LOCK_WAIT_TIMEOUT = 1205
 TRANSACTIONS_SEEN_SECONDS = 0.11
 """InnoDB shows the transactions of before to whoever looks again sooner."""
 

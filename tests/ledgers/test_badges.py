@@ -239,3 +239,15 @@ def test_a_badge_that_was_set_aside_without_a_result_is_looked_up_when_it_is_res
     Badge.objects.update(credly_state=CredlyState.FAILED, taken_up=4, due_at=None)
     deliver(fails(who, 2), passes(who, 3))
     assert (only_badge().standing, only_badge().credly_state) == ("awarded", "issuing")
+
+
+def test_a_badge_that_was_set_aside_and_held_back_is_looked_up_at_once_when_it_is_restored():
+    """When it is due goes by its state before, on every database (docs/decisions/0026-mysql.md)."""
+    course_template()
+    who = lms_learner()
+    deliver(passes(who, 1))
+    Badge.objects.update(credly_state=CredlyState.FAILED, taken_up=4, due_at=None)
+    deliver(fails(who, 2))
+    holdings.hold_back(only_badge(), timezone.now() + timedelta(minutes=10), holdings.GATE_CLOSED)
+    deliver(passes(who, 3))
+    assert only_badge().due_at <= timezone.now()

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from pipeline import models
-from pipeline.bus.positions import Gap
+from pipeline.bus.positions import gap_between
 from pipeline.bus.streams import StreamReader
 from pipeline.embedded.redis import RedisServer, free_port
 from pipeline.ledgers import gaps, holdings, outbox, webhooks
@@ -244,7 +244,7 @@ def test_the_command_tells_people_what_waits_and_which_key_is_refused(bus, setti
 
 
 def test_what_was_lost_on_the_bus_is_told_until_somebody_says_that_it_is_dealt_with(bus, capsys):
-    found = Gap(bus.stream, GROUP, "1795000000000-0", "1795000060000-3", count=7)
+    found = gap_between(bus.stream, GROUP, b"1795000000000-0", b"1795000060000-3", 7)
     gaps.record(found, TOPIC)
     [told] = pipeline_status()["bus"]["gaps"]
     assert (told["topic"], told["group"], told["messages"]) == (TOPIC, GROUP, 7)

@@ -14,7 +14,7 @@ from redis import Redis
 
 from pipeline import stages
 from pipeline.configuration import ruleset
-from pipeline.ledgers import inbox
+from pipeline.ledgers import bulk, inbox
 from pipeline.lms.events import PASSING, LmsEvent
 from pipeline.models import Badge, ConfigurationVersion, Requirement, RequirementRule, Signal, Template
 from pipeline.nudges import PERSIST_AT_ONCE
@@ -36,6 +36,10 @@ from tests.stages.conftest import Site
 
 TEMPLATES = (1, 10, 100, 1_000)
 TOGETHER = (2, PERSIST_AT_ONCE)
+STORE = 3 if connection.vendor == "mysql" else 2
+"""On MySQL known events are counted before, since its cursor counts them too."""
+ONE_BY_ONE = 0 if connection.features.can_return_rows_from_bulk_insert else 1
+"""MySQL (not MariaDB) tells no keys of many rows: there each progress and each badge is inserted by itself."""
 OTHERS_COURSE = "course-v1:OpenedX+Nobody+2026"
 
 pytestmark = pytest.mark.django_db
@@ -46,12 +50,14 @@ def many_templates(site: Site, number: int, per: str = "", **asks: Any) -> None:
 
     `asks` are columns of the requirements of all of them.
     """
-    rows = Template.objects.bulk_create(
-        Template(uuid=uuid4(), organization=site.organization, name=str(each), active=True, per=per)
-        for each in range(number)
+    rows = bulk.create(
+        [
+            Template(uuid=uuid4(), organization=site.organization, name=str(each), active=True, per=per)
+            for each in range(number)
+        ]
     )
-    requirements = Requirement.objects.bulk_create(
-        Requirement(template=row, slug="other", event_type=PASSING, **asks) for row in rows
+    requirements = bulk.create(
+        [Requirement(template=row, slug="other", event_type=PASSING, **asks) for row in rows]
     )
     Template.objects.filter(pk=site.template.pk).update(per=per)
     Requirement.objects.filter(template=site.template).update(**asks)
@@ -96,7 +102,7 @@ def test_one_event_takes_these_queries_to_a_badge_whatever_the_number_of_templat
     site: Site, bus: Redis, templates: int
 ):
     many_templates(site, templates)
-    assert way([passes(lms_learner(), 1)]) == {"store": 2, "evaluate": 5, "persist": 14, "issue": 5, "emit": 5}
+    assert way([passes(lms_learner(), 1)]) == {"store": STORE, "evaluate": 5, "persist": 14, "issue": 5, "emit": 5}
 
 
 @pytest.mark.parametrize("templates", TEMPLATES)
@@ -106,7 +112,7 @@ def test_one_event_takes_these_queries_to_a_revocation_whatever_the_number_of_te
     many_templates(site, templates)
     who = lms_learner()
     way([passes(who, 1)])
-    assert way([fails(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 13, "issue": 7, "emit": 5}
+    assert way([fails(who, 2)]) == {"store": STORE, "evaluate": 5, "persist": 13, "issue": 7, "emit": 5}
 
 
 @pytest.mark.parametrize("templates", TEMPLATES)
@@ -125,7 +131,8 @@ def test_events_that_nothing_matches_take_these_queries_whatever_their_number_an
 def test_events_that_earn_badges_together_take_as_many_queries_as_two(site: Site, bus: Redis, events: int):
     many_templates(site, 10)
     earned = way([passes(lms_learner(), 1) for _ in range(events)])
-    assert earned == {"store": 2, "evaluate": 2, "persist": 13, "issue": 5, "emit": 5}
+    one_by_one = 2 * ONE_BY_ONE * (events - 1)
+    assert earned == {"store": STORE, "evaluate": 2, "persist": 13 + one_by_one, "issue": 5, "emit": 5}
 
 
 @pytest.mark.parametrize("events", TOGETHER)
@@ -134,7 +141,7 @@ def test_events_that_lose_badges_together_take_as_many_queries_as_two(site: Site
     learners = [lms_learner() for _ in range(events)]
     way([passes(who, 1) for who in learners])
     assert way([fails(who, 2) for who in learners]) == {
-        "store": 2,
+        "store": STORE,
         "evaluate": 2,
         "persist": 12,
         "issue": 7,
@@ -149,8 +156,8 @@ def test_a_requirement_that_counts_takes_two_queries_more_whatever_the_number_of
     many_templates(site, templates, count=2)
     who = lms_learner()
     deliver(passes(who, 1))
-    assert way([passes(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 15, "issue": 5, "emit": 5}
-    assert way([fails(who, 3)]) == {"store": 2, "evaluate": 5, "persist": 15, "issue": 7, "emit": 5}
+    assert way([passes(who, 2)]) == {"store": STORE, "evaluate": 5, "persist": 15, "issue": 5, "emit": 5}
+    assert way([fails(who, 3)]) == {"store": STORE, "evaluate": 5, "persist": 15, "issue": 7, "emit": 5}
 
 
 @pytest.mark.parametrize("before", TOGETHER)
@@ -160,15 +167,15 @@ def test_a_requirement_that_counts_takes_as_many_queries_after_many_events_as_af
     many_templates(site, 10, count=before + 1)
     who = lms_learner()
     deliver(*(passes(who, minute) for minute in range(before)))
-    assert way([passes(who, before)]) == {"store": 2, "evaluate": 5, "persist": 15, "issue": 5, "emit": 5}
+    assert way([passes(who, before)]) == {"store": STORE, "evaluate": 5, "persist": 15, "issue": 5, "emit": 5}
 
 
 @pytest.mark.parametrize("templates", TEMPLATES)
 def test_a_badge_per_value_takes_these_queries_whatever_the_number_of_templates(site: Site, bus: Redis, templates: int):
     many_templates(site, templates, per="course.course_key")
     who = lms_learner()
-    assert way([passes(who, 1)]) == {"store": 2, "evaluate": 5, "persist": 14, "issue": 9, "emit": 5}
-    assert way([fails(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 13, "issue": 8, "emit": 5}
+    assert way([passes(who, 1)]) == {"store": STORE, "evaluate": 5, "persist": 14, "issue": 9, "emit": 5}
+    assert way([fails(who, 2)]) == {"store": STORE, "evaluate": 5, "persist": 13, "issue": 8, "emit": 5}
 
 
 @pytest.mark.parametrize("held", TOGETHER)
@@ -187,7 +194,7 @@ def test_one_more_badge_per_value_takes_as_many_queries_beside_many_others_as_be
         stages.issue(row.pk)
     assert len(site.live()) == held
     Signal.objects.update(state="sent", due_at=None)
-    assert way([passes(who, 2)]) == {"store": 2, "evaluate": 5, "persist": 14, "issue": 9, "emit": 5}
+    assert way([passes(who, 2)]) == {"store": STORE, "evaluate": 5, "persist": 14, "issue": 9, "emit": 5}
 
 
 @pytest.mark.parametrize("events", TOGETHER)
@@ -196,7 +203,8 @@ def test_events_that_count_together_take_as_many_queries_as_two(site: Site, bus:
     learners = [lms_learner() for _ in range(events)]
     deliver_together([passes(who, 1) for who in learners])
     earned = way([passes(who, 2) for who in learners])
-    assert earned == {"store": 2, "evaluate": 2, "persist": 14, "issue": 9, "emit": 5}
+    one_by_one = ONE_BY_ONE * (events - 1)
+    assert earned == {"store": STORE, "evaluate": 2, "persist": 14 + one_by_one, "issue": 9, "emit": 5}
 
 
 def test_control_a_query_per_event_would_be_counted(site: Site):

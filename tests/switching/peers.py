@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from pipeline.embedded.mysql import MySqlServer
+from pipeline.embedded.postgres import PostgresServer
 from pipeline.lms.events import PASSING
 from pipeline.switching.dump import read_dump
 from pipeline.switching.report import Entry, Report, Section
 from pipeline.switching.takeover import take_over
+from tests.databases import connect
 from tests.ledgers.builders import DEMO
 
 REFERENCE = Path(__file__).parent / "reference.json"
@@ -164,15 +168,15 @@ def as_database(records: list[dict[str, Any]], file: Path) -> Path:
             quoted = ", ".join(f'"{column}"' for column in columns)
             database.execute(f"CREATE TABLE {table} ({quoted})")
             marks = ", ".join("?" * len(columns))
-            stored = [[_on_sqlite(*cell) for cell in zip(columns, row, strict=True)] for row in rows]
+            stored = [_as_text(columns, row) for row in rows]
             database.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", stored)
     database.close()
     return file
 
 
-def as_postgres(records: list[dict[str, Any]], url: str) -> None:
+def as_postgres(records: list[dict[str, Any]], server: PostgresServer) -> None:
     """The records as Django keeps them on PostgreSQL, in columns of the types that it gives them; what was there goes."""
-    with psycopg.connect(url) as database:
+    with psycopg.connect(server.url) as database:
         for table, columns, rows in _tables(records):
             types = ", ".join(f'"{column}" {_type(column)}' for column in columns)
             database.execute(f"DROP TABLE IF EXISTS {table}")
@@ -180,6 +184,17 @@ def as_postgres(records: list[dict[str, Any]], url: str) -> None:
             marks = ", ".join(["%s"] * len(columns))
             with database.cursor() as cursor:
                 cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+def as_mysql(records: list[dict[str, Any]], server: MySqlServer) -> None:
+    """The same on MySQL or MariaDB, where UUIDs and times are written as on SQLite."""
+    with closing(connect(server)) as database, closing(database.cursor()) as cursor:
+        for table, columns, rows in _tables(records):
+            types = ", ".join(f"`{column}` {ON_MYSQL.get(_type(column), _type(column))}" for column in columns)
+            cursor.execute(f"DROP TABLE IF EXISTS {table}")
+            cursor.execute(f"CREATE TABLE {table} ({types})")
+            marks = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", [_as_text(columns, row) for row in rows])
 
 
 def _tables(records: list[dict[str, Any]]) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
@@ -198,7 +213,14 @@ UUIDS = ("uuid", "external_uuid")
 TIMES = ("created", "modified", "date_joined", "last_login")
 
 
-def _on_sqlite(column: str, value: Any) -> Any:
+ON_MYSQL = {"uuid": "char(32)", "timestamp with time zone": "datetime(6)", "text": "longtext"}
+
+
+def _as_text(columns: list[str], row: list[Any]) -> list[Any]:
+    return [_cell(*cell) for cell in zip(columns, row, strict=True)]
+
+
+def _cell(column: str, value: Any) -> Any:
     if column in UUIDS and value:
         return UUID(value).hex
     return value.replace("T", " ").removesuffix("Z") if column in TIMES and value else value

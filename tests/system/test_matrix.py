@@ -16,7 +16,7 @@ from pipeline.embedded.system import TOPIC, System
 from tests.databases import server_of_run
 from tests.system.academy import Academy, learner, penalty, requirement
 from tests.system.conditions import eventually
-from tests.tasks.rabbitmq_nodes import VirtualHost, running_rabbitmq
+from tests.tasks.rabbitmq_nodes import rabbitmq_node, running_rabbitmq
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -81,10 +81,9 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQServe
 
 
 @pytest.fixture
-def rabbitmq_environment(rabbitmq: RabbitMQServer) -> dict[str, str]:
-    host = VirtualHost(rabbitmq)
-    host.add()
-    return {"CELERY_BROKER_URL": rabbitmq.url(host.name)}
+def rabbitmq_environment(rabbitmq: RabbitMQServer) -> Iterator[dict[str, str]]:
+    with rabbitmq_node(rabbitmq) as node:
+        yield {"CELERY_BROKER_URL": node.url}
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])

@@ -159,6 +159,61 @@ def test_a_nudge_to_a_broker_whose_disk_is_full_is_given_up_at_once(
     eventually(lambda: celery_broker.waiting("evaluate") > connected)
 
 
+@pytest.fixture
+def channel(celery_broker: RabbitMQNode) -> Iterator[rabbitmq.Channel]:
+    """A channel as that of the nudges."""
+    with Connection(celery_broker.url, transport_options=dict(brokers.RABBITMQ_OPTIONS)) as connection:
+        yield connection.default_channel
+
+
+def publish(channel: rabbitmq.Channel, queue: str, delivery_mode: int = rabbitmq.PERSISTENT) -> None:
+    message = channel.prepare_message(b"", properties={"delivery_mode": delivery_mode})
+    channel.basic_publish(message, routing_key=queue)
+
+
+def test_an_alarm_that_came_and_went_meanwhile_refuses_nothing(celery_broker: RabbitMQNode, channel: rabbitmq.Channel):
+    """Who does not wait for a confirmation hears of the alarm only with the next message."""
+    channel.queue_declare("one", durable=True, auto_delete=False)
+    with short_of_disk(celery_broker):
+        publish(channel, "one", delivery_mode=1)
+    publish(channel, "one")
+    eventually(lambda: celery_broker.waiting("one") == 2)
+
+
+def test_after_an_alarm_a_late_confirmation_is_not_taken_for_that_of_another_message(
+    celery_broker: RabbitMQNode, channel: rabbitmq.Channel, monkeypatch: pytest.MonkeyPatch
+):
+    """Two queues, which are held up in turn."""
+    monkeypatch.setattr(rabbitmq, "CONFIRM_SECONDS", 120)
+    server, host = celery_broker.server.server, celery_broker.server.name
+    for queue in ("one", "two"):
+        channel.queue_declare(queue, durable=True, auto_delete=False)
+
+    def have(action: str, queue: str) -> None:
+        name = f'rabbit_misc:r(<<"{host}">>, queue, <<"{queue}">>)'
+        server.control("eval", f"{{ok, Q}} = rabbit_amqqueue:lookup({name}), sys:{action}(amqqueue:get_pid(Q)).")
+
+    def unconfirmed() -> int:
+        return sum(map(int, server.control("list_channels", "--silent", "messages_unconfirmed").split()))
+
+    have("suspend", "one")
+    have("suspend", "two")
+    publishing = Thread(target=publish, args=[channel, "two"])
+    try:
+        with short_of_disk(celery_broker), pytest.raises(rabbitmq.Blocked):
+            publish(channel, "one")
+        publishing.start()
+        eventually(lambda: unconfirmed() == 2)
+        have("resume", "one")
+        eventually(lambda: unconfirmed() == 1)
+        publishing.join(1)
+        assert publishing.is_alive()
+    finally:
+        have("resume", "two")
+    publishing.join()
+    assert unconfirmed() == 0
+
+
 def test_control_with_kombus_own_connection_a_nudge_waits_until_the_disk_has_room(
     celery_broker: RabbitMQNode, celery_setup_app: Celery, school: School, monkeypatch: pytest.MonkeyPatch
 ):

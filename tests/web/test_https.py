@@ -97,7 +97,13 @@ def unencrypted(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 SERVICES = {
     "CREDLY_API_BASE_URL": ["http://{}/v1/"],
     "CREDLY_SANDBOX_API_BASE_URL": ["http://{}/v1/"],
-    "CELERY_BROKER_URL": ["redis://:secret@{}:6379/0", "amqp://me:secret@{}//", "sentinel://{}:26379/0"],
+    "CELERY_BROKER_URL": [
+        "redis://:secret@{}:6379/0",
+        "amqp://me:secret@{}//",
+        "amqp://localhost//;amqp://me:secret@{}//",
+        "sentinel://{}:26379/0",
+        "sentinel://localhost:26379/0;sentinel://{}:26379/0?master_name=badges",
+    ],
     "EVENT_BUS_REDIS_CONNECTION_URL": ["redis://:secret@{}/0"],
     "DATABASE_URL": [
         "postgres://me:secret@{}/badges",

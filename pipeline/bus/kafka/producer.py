@@ -20,13 +20,17 @@ from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from pipeline.bus.kafka.connection import configuration, registry
-from pipeline.bus.unavailable import BusUnavailable
+from pipeline.bus.unavailable import BusUnavailable, EventRefused
 
 DELIVERY_SECONDS = 8.0
 """How long the brokers may take to confirm: well below the limit of a task, which stops at the first failure."""
 
 _left_behind: list[Producer] = []
 """Clients of the process that this one was forked from: freeing one here may wait for its threads without end (measured)."""
+
+
+_SCHEMA_REFUSED = (409, 422)
+"""Answers of the registry: it contradicts what the registry has, it is no schema."""
 
 
 class KafkaProducer(EventBusProducer):
@@ -53,6 +57,7 @@ class KafkaProducer(EventBusProducer):
         May be repeated: consumers drop the repetition by the id in ``event_metadata``.
 
         Raises:
+            EventRefused: the schema registry does not take its schema, or Kafka not so long an event.
             BusUnavailable: Kafka did not confirm the event, or the schema registry did not answer; Kafka may have it still.
         """
         stream = get_full_topic(topic)
@@ -62,10 +67,12 @@ class KafkaProducer(EventBusProducer):
         try:
             key_bytes = key_writer(key, SerializationContext(stream, MessageField.KEY, headers))
             value_bytes = value_writer(event_data, SerializationContext(stream, MessageField.VALUE, headers))
-        except (SchemaRegistryError, HTTPError) as error:
-            raise BusUnavailable(
-                f"The schema registry did not answer as it should ({type(error).__name__})."
-            ) from error
+        except SchemaRegistryError as error:
+            status = error.http_status_code
+            failure = EventRefused if status in _SCHEMA_REFUSED else BusUnavailable
+            raise failure(f"The schema registry did not take the schemas for {stream} (status {status}).") from error
+        except HTTPError as error:
+            raise BusUnavailable(f"The schema registry did not answer ({type(error).__name__}).") from error
         self._deliver(stream, key_bytes, value_bytes, headers)
 
     def _deliver(self, stream: str, key: bytes | None, value: bytes | None, headers: dict[str, Any]) -> None:
@@ -78,15 +85,16 @@ class KafkaProducer(EventBusProducer):
         try:
             client.produce(stream, key=key, value=value, headers=headers, on_delivery=reported)
             client.flush(DELIVERY_SECONDS + 1)
-        except (KafkaException, BufferError) as error:
-            self._client = None
-            raise BusUnavailable(f"Kafka did not take an event for {stream} ({type(error).__name__}).") from error
+        except KafkaException as error:
+            reports.append(error.args[0])
+        except BufferError:
+            pass  # nothing is reported
         # Never compared by ==: a KafkaError beside None leaves an exception behind that the next call raises.
-        if not reports or reports[0] is not None:
-            # It may be beyond repair, and what it still holds is sent again by the caller: begin anew.
-            self._client = None
-            reason = reports[0].name() if reports and reports[0] is not None else "no answer"
-            raise BusUnavailable(f"Kafka did not take an event for {stream} ({reason}).")
+        if reports and reports[0] is None:
+            return
+        # It may be beyond repair, and what it still holds is sent again by the caller: begin anew.
+        self._client = None
+        raise _failure(stream, reports[0] if reports else None)
 
     def _connected(self) -> Producer:
         if self._client is not None and self._process != os.getpid():
@@ -98,6 +106,12 @@ class KafkaProducer(EventBusProducer):
                 configuration(acks="all", enable_idempotence=True, message_timeout_ms=int(DELIVERY_SECONDS * 1000))
             )
         return self._client
+
+
+def _failure(stream: str, error: KafkaError | None) -> BusUnavailable:
+    refused = error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    reason = "no answer" if error is None else error.name()
+    return (EventRefused if refused else BusUnavailable)(f"Kafka did not take an event for {stream} ({reason}).")
 
 
 def create_producer() -> KafkaProducer:

@@ -7,10 +7,10 @@ from datetime import datetime
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from edx_event_bus_kafka.internal.config import get_full_topic
 
+from pipeline.bus.gap import Gap
 from pipeline.bus.kafka import positions
 from pipeline.bus.kafka.codec import Entry, entry
 from pipeline.bus.kafka.connection import ANSWER_SECONDS, configuration
-from pipeline.bus.kafka.gap import Gap
 from pipeline.bus.kafka.patience import within
 from pipeline.bus.positions import entry_key
 from pipeline.bus.unavailable import BusUnavailable
@@ -48,14 +48,16 @@ class TopicReader:
     confluent_kafka.KafkaException or BusUnavailable; calling `read` again is always safe.
 
     Where to begin is not left to Kafka, which would pass over what is missing: a group that is new to a partition begins with
-    its oldest message, and one whose next message is gone tells `on_gap` and goes on with the oldest.  If `on_gap` raises, so
-    does `read`, and the same gap is told again next time.
+    its oldest message, and one whose next message is gone tells `on_gap` and goes on with the oldest.  If `on_gap` or
+    `on_forgotten` raises, so does `read`, and the same is told again next time.
 
     Args:
         topic: without prefix.
         group: the consumer group.
-        on_gap: told of messages that were removed before they were read.
-        on_placed: told, each time before it begins to read, whether Kafka remembers the group at all.
+        on_gap: told of messages that were removed, or are passed over for `since`, before they were read.
+        is_known: whether the group was ever begun.
+        on_forgotten: told that it was, and that Kafka does not remember it.
+        on_begun: told, each time before it begins to read, that Kafka remembers the group.
         since: the group goes on with the messages of this time, in the partitions that this consumer is given first.
     """
 
@@ -65,13 +67,17 @@ class TopicReader:
         group: str,
         *,
         on_gap: Callable[[Gap], None],
-        on_placed: Callable[[bool], None],
+        is_known: Callable[[], bool],
+        on_forgotten: Callable[[], None],
+        on_begun: Callable[[], None],
         since: datetime | None = None,
     ) -> None:
         self.stream = get_full_topic(topic)
         self.group = group
         self._on_gap = on_gap
-        self._on_placed = on_placed
+        self._is_known = is_known
+        self._on_forgotten = on_forgotten
+        self._on_begun = on_begun
         self._since = since
         self._assigned: list[int] = []
         self._unplaced: list[int] = []
@@ -101,10 +107,10 @@ class TopicReader:
                 self._place()
             first = self._client.poll(BLOCK_SECONDS)
             messages = [] if first is None else [first, *self._client.consume(count - 1, GATHER_SECONDS)]
+            entries = [entry(message) for message in messages if self._is_readable(message)]
         except Exception:
             self._start_over()
             raise
-        entries = [entry(message) for message in messages if self._is_readable(message)]
         self._owes = bool(entries)
         return entries
 
@@ -142,35 +148,41 @@ class TopicReader:
         nothing comes.
         """
         self._client.assign([])
+        was_begun = self._is_known()  # before Kafka is asked, since another consumer may begin the group meanwhile
         known = positions.committed(self._client, self.stream)
-        self._on_placed(any(offset is not None for offset in known.values()))
-        starts = self._sought() or {
-            partition: self._start(partition, known.get(partition)) for partition in self._unplaced
+        if was_begun and all(offset is None for offset in known.values()):
+            self._on_forgotten()
+        sought = self._sought()
+        starts = {
+            partition: self._start(partition, known.get(partition), sought.get(partition))
+            for partition in self._unplaced
         }
         if not self._commit(
             {partition: offset for partition, offset in starts.items() if offset != known.get(partition)}
         ):
             return
+        self._on_begun()
         self._since = None
         self._client.assign([TopicPartition(self.stream, partition, offset) for partition, offset in starts.items()])
         self._unplaced = []
 
-    def _start(self, partition: int, committed: int | None) -> int:
+    def _start(self, partition: int, committed: int | None, sought: int | None) -> int:
+        """Where to begin; what is left out by that is told."""
         oldest, end = positions.bounds(self._client, self.stream, partition)
-        if committed is None:
-            return oldest
-        if oldest <= committed <= end:
-            return committed
-        gap = Gap(
-            stream=self.stream,
-            group=self.group,
-            since=f"{partition}-{committed - 1}" if committed else f"{partition}-start",
-            until=f"{partition}-{oldest}",
-            count=oldest - committed if committed < oldest else None,
-            last_time=positions.time_of(self.stream, partition, oldest),
-        )
-        self._on_gap(gap)
-        return oldest
+        start = oldest if committed is None or not oldest <= committed <= end else committed
+        if sought is not None:
+            start = sought
+        if committed is not None and (committed < start or committed > end):
+            gap = Gap(
+                stream=self.stream,
+                group=self.group,
+                since=f"{partition}-{committed - 1}" if committed else f"{partition}-start",
+                until=f"{partition}-{start}",
+                count=start - committed if committed < start else None,
+                last_time=positions.time_of(self.stream, partition, start) if start < end else None,
+            )
+            self._on_gap(gap)
+        return start
 
     def _sought(self) -> dict[int, int]:
         """The offsets of the time to go on from; none if there is no such time."""

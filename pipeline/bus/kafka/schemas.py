@@ -15,8 +15,13 @@ from pipeline.bus.unavailable import BusUnavailable
 
 _HEAD = struct.Struct(">bI")
 _MAGIC = 0
-_NO_SUCH_SCHEMA = (400, 404, 422)
-"""Answers that another attempt would not change."""
+_LARGEST = 2**31 - 1
+"""The registry's numbers are Java's; of a larger one it says what it says of a wrong path."""
+_NO_SUCH_SCHEMA = (40403, 42201)
+"""The registry's own words, unknown or no schema, which another attempt would not change.
+
+A bare 404 is not among them: whatever stands before the registry says that while it is away.
+"""
 
 
 def unframed(value: bytes) -> tuple[bytes, Any]:
@@ -34,13 +39,23 @@ def unframed(value: bytes) -> tuple[bytes, Any]:
 
 @lru_cache(maxsize=1_000)
 def _schema(_registry_url: str, number: int) -> Any:
+    text = _told(number)
+    try:
+        return parse_schema(json.loads(text))
+    except Exception as error:  # fastavro raises what its input makes it stumble over
+        raise UndecodableError(f"The schema {number} of the registry can't be read as Avro.") from error
+
+
+def _told(number: int) -> str:
+    unknown = f"The schema registry has no schema {number}."
+    if number > _LARGEST:
+        raise UndecodableError(unknown)
     try:
         text = registry().get_schema(number).schema_str
     except Exception as error:  # its client documents no others; to wait loses nothing
-        if isinstance(error, SchemaRegistryError) and error.http_status_code in _NO_SUCH_SCHEMA:
-            raise UndecodableError(f"The schema registry has no schema {number}.") from error
+        if isinstance(error, SchemaRegistryError) and error.error_code in _NO_SUCH_SCHEMA:
+            raise UndecodableError(unknown) from error
         raise BusUnavailable(f"The schema registry did not answer ({type(error).__name__}).") from error
-    try:
-        return parse_schema(json.loads(text or ""))
-    except Exception as error:  # fastavro raises what its input makes it stumble over
-        raise UndecodableError(f"The schema {number} of the registry can't be read as Avro.") from error
+    if text is None:
+        raise BusUnavailable("The schema registry's answer has no schema.")
+    return text

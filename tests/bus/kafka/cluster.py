@@ -1,7 +1,7 @@
 """Kafka for a test: the mock cluster and a schema registry of ours, each in a process of its own, or a real cluster.
 
-A real one (`KAFKA_TEST_BOOTSTRAP`, `KAFKA_TEST_SCHEMA_REGISTRY`) is called without a login; topics and groups have names of
-their own, and the topics are deleted in the end.
+A real one (`KAFKA_TEST_BOOTSTRAP`, with its registry in `KAFKA_TEST_SCHEMA_REGISTRY` or with ours) is called without a login;
+topics and groups have names of their own, and the topics are deleted in the end.
 """
 
 import json
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,7 @@ def part(module: str) -> Iterator[Part]:
 
 @dataclass
 class Kafka:
-    """A cluster with its schema registry; `broker` and `registry` are the processes of the mocks, None of a real cluster."""
+    """A cluster with its schema registry; `broker` and `registry` are the processes of ours, None where it is a real one."""
 
     bootstrap: str
     registry_url: str
@@ -166,13 +166,14 @@ class Kafka:
 
 @contextmanager
 def running_kafka() -> Iterator[Kafka]:
-    if REAL_BOOTSTRAP:
-        assert REAL_REGISTRY, "KAFKA_TEST_SCHEMA_REGISTRY is needed with KAFKA_TEST_BOOTSTRAP"
-        kafka = Kafka(REAL_BOOTSTRAP, REAL_REGISTRY)
-        try:
-            yield kafka
-        finally:
-            kafka.clear()
-        return
-    with part("mock_cluster") as broker, part("schema_registry") as registry:
-        yield Kafka(broker.told["bootstrap"], registry.told["url"], broker, registry)
+    with ExitStack() as stack:
+        broker = None if REAL_BOOTSTRAP else stack.enter_context(part("mock_cluster"))
+        registry = None if REAL_REGISTRY else stack.enter_context(part("schema_registry"))
+        kafka = Kafka(
+            broker.told["bootstrap"] if broker else REAL_BOOTSTRAP,
+            registry.told["url"] if registry else REAL_REGISTRY,
+            broker,
+            registry,
+        )
+        stack.callback(kafka.clear)
+        yield kafka

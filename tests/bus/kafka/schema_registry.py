@@ -1,4 +1,7 @@
-"""A small schema registry: what Confluent's serializers ask of one.  Every schema is accepted.
+"""A small schema registry: what Confluent's serializers ask of one.
+
+Every schema is accepted, but for topics that begin with `refused-`: there each contradicts another.  Under the path
+`/another/` is a server that knows nothing of schemas, and wherever else nothing is, that is said in HTML.
 
 Prints {"url": "http://127.0.0.1:..."} and stays until it is killed.
 """
@@ -48,6 +51,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         path = unquote(urlsplit(self.path).path)
         schema = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["schema"]
+        if path.startswith("/subjects/refused-"):
+            return self.answer({"error_code": 409, "message": "Schema being registered is incompatible"}, 409)
         if match := re.fullmatch(r"/subjects/(.+)/versions", path):
             return self.answer(register(match[1], schema))
         match = re.fullmatch(r"/subjects/(.+)", path)
@@ -62,7 +67,11 @@ class Handler(BaseHTTPRequestHandler):
         match = re.fullmatch(r"/schemas/ids/(\d+)", path)
         if match and 0 < int(match[1]) <= len(SCHEMAS):
             return self.answer({"schema": SCHEMAS[int(match[1]) - 1], "schemaType": "AVRO"})
-        return self.answer({"error_code": 40403, "message": "Schema not found"}, 404)
+        if match and int(match[1]) < 2**31:
+            return self.answer({"error_code": 40403, "message": "Schema not found"}, 404)
+        if path.startswith("/another/"):
+            return self.answer({"status": "ok"})
+        return self.send_error(404)
 
 
 def say(line: str) -> None:

@@ -17,16 +17,17 @@ from redis import Redis
 from pipeline.bus import waiting
 from pipeline.bus.codec import UndecodableError
 from pipeline.bus.kafka import reader, schemas
-from pipeline.bus.kafka.connection import ANSWER_SECONDS
-from pipeline.bus.kafka.reader import LEAVE_SECONDS
-from pipeline.ledgers import inbox
+from pipeline.bus.unavailable import BusUnavailable
+from pipeline.ledgers import groups, inbox
 from pipeline.models import ConsumerGroup, Event, EventStatus, Gap
 from pipeline.reports import health
+from pipeline.reports.backlog import our_groups
 from pipeline.reports.status import pipeline_status
 from pipeline.stages import consume
 from pipeline.stages.consume_kafka import KafkaInboxConsumer
 from tests.bus.examples import PASSING
-from tests.bus.kafka.cluster import REAL_BOOTSTRAP, Kafka
+from tests.bus.kafka import nameless_header
+from tests.bus.kafka.cluster import REAL_REGISTRY, Kafka
 from tests.bus.kafka.conftest import TOPIC
 from tests.bus.kafka.publishing import publish
 from tests.system.conditions import eventually
@@ -48,9 +49,9 @@ def consuming_at_once(shared_redis: Redis, settings: Any, monkeypatch: pytest.Mo
 
 
 @contextmanager
-def consumer(**arguments: Any) -> Iterator[KafkaInboxConsumer]:
+def consumer(group: str = GROUP) -> Iterator[KafkaInboxConsumer]:
     """A consumer at work."""
-    consumer = KafkaInboxConsumer(TOPIC, GROUP, **arguments)
+    consumer = KafkaInboxConsumer(TOPIC, group)
 
     def run() -> None:
         try:
@@ -72,10 +73,10 @@ def stored() -> set[Any]:
     return set(Event.objects.values_list("id", flat=True))
 
 
-def consume_all() -> None:
+def consume_all(group: str = GROUP) -> None:
     """A consumer starts, reads until nothing is unread, and stops."""
-    with consumer():
-        eventually(lambda: waiting.unread(TOPIC, GROUP) == 0)
+    with consumer(group):
+        eventually(lambda: waiting.unread(TOPIC, group) == 0)
 
 
 def test_events_of_the_stock_producer_arrive_with_all_that_they_say(kafka: Kafka, topic: str):
@@ -89,7 +90,7 @@ def test_events_of_the_stock_producer_arrive_with_all_that_they_say(kafka: Kafka
     assert (event.type, event.topic, event.source, event.lms_user_id) == (PASSING, TOPIC, "openedx/lms/web", 7)
     assert (event.status, event.payload["user"]["pii"]["username"]) == (EventStatus.RECEIVED, "ada")
     assert sum(kafka.committed(topic, GROUP)) == 20
-    assert ConsumerGroup.objects.filter(topic=TOPIC, group=GROUP).exists()
+    assert our_groups() == {TOPIC: [GROUP]}
 
 
 def test_events_that_come_again_fall_away(kafka: Kafka, topic: str):
@@ -112,12 +113,13 @@ FRAMED = b"\x00\x00\x00\x00\x01"
         (None, None, "The field 'event_data' is missing."),
         (None, b"no schema", "The value does not begin as the schema registry's format does."),
         (None, b"\x00\x00\x00\xff\xffdata", "The schema registry has no schema 65535."),
+        (None, b"\x00\xff\xff\xff\xffdata", "The schema registry has no schema 4294967295."),
         pytest.param(
             None,
             FRAMED + b"\xff\xff\xff",
             "The field 'event_data' is not what the schema of this event type says.",
             marks=pytest.mark.skipif(
-                bool(REAL_BOOTSTRAP), reason="what a real registry has under this number, nobody knows"
+                bool(REAL_REGISTRY), reason="what a real registry has under this number, nobody knows"
             ),
         ),
     ],
@@ -136,6 +138,16 @@ def test_a_message_that_cannot_be_read_is_set_aside_and_holds_nobody_back(
     assert {event.position for event in failed} == {"0-0", "1-0", "2-0", "3-0"}
     assert Event.objects.get(pk=readable).status == EventStatus.RECEIVED
     assert sum(kafka.committed(topic, GROUP)) == 5
+
+
+def test_a_message_with_a_header_whose_name_is_no_text_is_set_aside_and_costs_no_other(kafka: Kafka, topic: str):
+    ids = set(publish(10, courses=10))
+    nameless_header.produce(kafka.bootstrap, topic, b"poison", partition=3)
+    consume_all()
+    assert stored() > ids
+    failed = Event.objects.get(status=EventStatus.FAILED)
+    assert (failed.error, failed.position[:2]) == ("The header 'id' is missing.", "3-")
+    assert sum(kafka.committed(topic, GROUP)) == 11
 
 
 def test_a_message_that_cannot_be_read_is_set_aside_once_however_often_it_is_read(kafka: Kafka, topic: str):
@@ -243,35 +255,19 @@ def test_brokers_that_go_while_a_batch_is_stored_cost_a_repetition_at_the_most(
     assert len(calls) > 1
 
 
-def test_a_consumer_stops_within_ten_seconds_although_the_brokers_hang_before_its_commit(
-    own_kafka: Kafka, monkeypatch: pytest.MonkeyPatch
-):
-    store = inbox.store
-
-    def last_words(*arguments: Any) -> Any:
-        assert own_kafka.broker
-        new = store(*arguments)
-        own_kafka.broker.hang()
-        return new
-
-    monkeypatch.setattr(inbox, "store", last_words)
-    ids = set(publish(5))
-    with consumer():
-        eventually(lambda: stored() == ids)
-    assert ANSWER_SECONDS + LEAVE_SECONDS < 10
-
-
-@pytest.mark.parametrize("hangs", [True, False])
+@pytest.mark.parametrize("away", ["hangs", "refuses", "is not found", "is replaced"])
 def test_while_the_schema_registry_is_away_messages_wait_and_none_is_set_aside(
-    own_kafka: Kafka, settings: Any, caplog: pytest.LogCaptureFixture, hangs: bool
+    own_kafka: Kafka, settings: Any, caplog: pytest.LogCaptureFixture, away: str
 ):
+    """Where it is redeployed, what stands before it says 404, or another server answers."""
     assert own_kafka.registry
     ids = set(publish(3))
     url = settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL
-    if hangs:
+    if away == "hangs":
         own_kafka.registry.hang()
     else:
-        settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = NOBODY_LISTENS
+        elsewhere = {"refuses": NOBODY_LISTENS, "is not found": f"{url}/elsewhere", "is replaced": f"{url}/another"}
+        settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = elsewhere[away]
     with consumer():
         eventually(lambda: "BusUnavailable" in caplog.text)
         assert stored() == set()
@@ -311,7 +307,7 @@ def test_messages_that_kafka_removed_are_told_wherever_the_documents_say(
     assert (gap.after, gap.before, gap.messages) == (f"{partition}-0", f"{partition}-7", 6)
     assert gap.lost_from == event.time
     assert gap.lost_until
-    assert f"6 messages of topic {topic} between {partition}-0 and {partition}-7" in caplog.text
+    assert f"6 messages of {topic} between {partition}-0 and {partition}-7" in caplog.text
     [told] = pipeline_status()["bus"]["gaps"]
     assert (told["group"], told["messages"]) == (GROUP, 6)
     lines = StringIO()
@@ -338,7 +334,7 @@ def test_a_group_that_kafka_forgot_is_a_gap_and_reads_everything_again(kafka: Ka
 def test_control_of_a_group_that_kafka_forgot_nobody_hears_who_does_not_look(
     kafka: Kafka, settings: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(KafkaInboxConsumer, "_placed", lambda *_: None)
+    monkeypatch.setattr(groups, "is_known", lambda *_: False)
     publish(3)
     consume_all()
     settings.EVENT_BUS_TOPIC_PREFIX = f"anew-{uuid4()}"
@@ -346,6 +342,47 @@ def test_control_of_a_group_that_kafka_forgot_nobody_hears_who_does_not_look(
     publish(2)
     consume_all()
     assert not Gap.objects.exists()
+
+
+@pytest.fixture
+def another_group(kafka: Kafka) -> str:
+    """New, where the inbox has messages of the topic that it does not know of."""
+    publish(3)
+    consume_all()
+    return f"another-{uuid4()}"
+
+
+def test_a_group_that_several_consumers_begin_at_once_is_no_gap(kafka: Kafka, topic: str, another_group: str):
+    with consumer(another_group), consumer(another_group):
+        eventually(lambda: min(kafka.committed(topic, another_group)) >= 0)
+    assert not Gap.objects.exists()
+
+
+def test_a_group_whose_first_consumer_failed_before_it_began_is_no_gap(
+    kafka: Kafka, another_group: str, monkeypatch: pytest.MonkeyPatch
+):
+    commit, failures = reader.TopicReader._commit, iter(["simulated"])
+
+    def fails_once(*arguments: Any) -> bool:
+        for failure in failures:
+            raise BusUnavailable(failure)
+        return commit(*arguments)
+
+    monkeypatch.setattr(reader.TopicReader, "_commit", fails_once)
+    consume_all(another_group)
+    assert next(failures, None) is None
+    assert not Gap.objects.exists()
+
+
+def test_a_group_of_the_days_of_redis_is_new_to_kafka(kafka: Kafka, another_group: str, settings: Any):
+    brokers = settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS
+    settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = ""
+    groups.remember(TOPIC, another_group)
+    settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = brokers
+    assert our_groups() == {TOPIC: [GROUP]}
+    consume_all(another_group)
+    assert not Gap.objects.exists()
+    assert sorted(our_groups()[TOPIC]) == sorted([GROUP, another_group])
 
 
 def test_a_group_that_is_new_is_no_gap_although_others_have_read_the_topic(kafka: Kafka):

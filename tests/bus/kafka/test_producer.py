@@ -5,31 +5,37 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from openedx_events.data import EventsMetadata
+from openedx_events.event_bus import get_producer
 from openedx_events.learning.signals import BADGE_AWARDED
 
+from pipeline import stages
 from pipeline.bus import waiting
 from pipeline.bus.codec import event_data_for
 from pipeline.bus.kafka import producer as module
 from pipeline.bus.kafka.producer import KafkaProducer, create_producer
-from pipeline.bus.unavailable import BusUnavailable
+from pipeline.bus.unavailable import BusUnavailable, EventRefused
 from pipeline.embedded.system import PROJECT
+from pipeline.ledgers import outbox
+from pipeline.models import Signal
 from tests.bus.examples import AWARDED, BADGE, TIME
-from tests.bus.kafka.cluster import Kafka
+from tests.bus.kafka.cluster import REAL_REGISTRY, Kafka
 from tests.bus.kafka.conftest import TOPIC
+from tests.ledgers.builders import badge, course_template, make_due
 
 
-def send(producer: KafkaProducer, badge: str = BADGE["uuid"]) -> UUID:
+def send(producer: KafkaProducer, **changes: Any) -> UUID:
     event_id = uuid4()
     producer.send(
         signal=BADGE_AWARDED,
         topic=TOPIC,
         event_key_field="badge.uuid",
-        event_data=event_data_for(BADGE_AWARDED, BADGE | {"uuid": badge}),
+        event_data=event_data_for(BADGE_AWARDED, BADGE | changes),
         event_metadata=EventsMetadata(event_type=AWARDED, id=event_id, time=TIME),
     )
     return event_id
@@ -114,6 +120,50 @@ def test_a_schema_registry_that_is_away_is_the_bus_being_away(kafka: Kafka, sett
     settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = "http://127.0.0.1:9"
     with pytest.raises(BusUnavailable, match="schema registry"):
         send(create_producer())
+
+
+@pytest.mark.skipif(bool(REAL_REGISTRY), reason="a real registry refuses only what contradicts what it has")
+def test_a_schema_that_the_registry_refuses_is_told_with_its_answer(kafka: Kafka, settings: Any):
+    settings.EVENT_BUS_TOPIC_PREFIX = "refused"
+    with pytest.raises(EventRefused, match=r"schema registry .*409"):
+        send(create_producer())
+
+
+LONG = "x" * 2_000_000
+"""More than the brokers take in one message."""
+
+
+def test_an_event_that_is_too_long_is_told_by_kafkas_name_for_it(kafka: Kafka):
+    with pytest.raises(EventRefused, match="MSG_SIZE_TOO_LARGE"):
+        send(create_producer(), template=BADGE["template"] | {"description": LONG})
+
+
+@pytest.fixture
+def published_on_kafka(kafka: Kafka, settings: Any) -> Iterator[None]:
+    settings.EVENT_BUS_PRODUCER = "pipeline.bus.kafka.producer.create_producer"
+    get_producer.cache_clear()
+    yield
+    get_producer.cache_clear()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("published_on_kafka")
+def test_a_signal_that_the_bus_refuses_waits_and_does_not_hold_back_those_beside_it():
+    template = course_template()
+    signals = [pk for _ in range(3) for pk in outbox.write(badge(template=template), outbox.AWARDED)]
+    refused = Signal.objects.get(pk=signals[1])
+    refused.payload["template"]["description"] = LONG
+    refused.save()
+    [following] = outbox.write(refused.badge, outbox.REVOKED)
+
+    for attempt in (1, 2):
+        make_due(refused)
+        assert stages.emit([*signals, following]) == []
+        sent = Signal.objects.filter(state="sent")
+        assert {signal.pk for signal in sent} == {signals[0], signals[2]}
+        refused.refresh_from_db()
+        assert (refused.state, refused.attempts) == ("pending", attempt)
+        assert "MSG_SIZE_TOO_LARGE" in refused.error
 
 
 def test_a_process_that_was_forked_sends_with_a_client_of_its_own(kafka: Kafka):

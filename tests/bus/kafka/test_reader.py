@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import OFFSET_STORED, KafkaException, TopicPartition
 
+from pipeline.bus.gap import Gap
 from pipeline.bus.kafka import reader as module
-from pipeline.bus.kafka.gap import Gap
 from pipeline.bus.kafka.reader import TopicReader
 from tests.bus.kafka.cluster import PARTITIONS, REAL_BOOTSTRAP, Kafka
 from tests.bus.kafka.conftest import TOPIC
@@ -25,14 +25,26 @@ class Group:
     def __init__(self) -> None:
         self.name = f"group-{uuid4()}"
         self.gaps: list[Gap] = []
-        self.remembered: list[bool] = []
+        self.is_known = False
+        self.forgotten = 0
         self._readers: list[TopicReader] = []
 
     def reader(self, **options: Any) -> TopicReader:
-        tellings: dict[str, Any] = {"on_gap": self.gaps.append, "on_placed": self.remembered.append}
+        tellings: dict[str, Any] = {
+            "on_gap": self.gaps.append,
+            "is_known": lambda: self.is_known,
+            "on_forgotten": self._forget,
+            "on_begun": self.begin,
+        }
         reader = TopicReader(TOPIC, self.name, **(tellings | options))
         self._readers.append(reader)
         return reader
+
+    def begin(self) -> None:
+        self.is_known = True
+
+    def _forget(self) -> None:
+        self.forgotten += 1
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -100,8 +112,31 @@ def test_a_new_group_begins_with_the_oldest_message(kafka: Kafka, topic: str, gr
     kafka.produce(topic, *[({}, b"1")] * 3)
     reader = group.reader()
     assert read(reader, 3) == ["0-0", "0-1", "0-2"]
-    assert group.remembered == [False]
+    assert (group.is_known, group.forgotten) == (True, 0)
     assert kafka.committed(topic, group.name) == [3, 0, 0, 0]
+
+
+def test_a_group_that_kafka_forgot_is_told_and_begins_with_the_oldest_message(kafka: Kafka, topic: str, group: Group):
+    kafka.produce(topic, ({}, b"1"))
+    group.begin()
+    assert read(group.reader(), 1) == ["0-0"]
+    assert group.forgotten == 1
+
+
+def test_a_group_that_another_reader_begins_meanwhile_was_not_forgotten(
+    kafka: Kafka, topic: str, group: Group, monkeypatch: pytest.MonkeyPatch
+):
+    committed = module.positions.committed
+
+    def another_begins(*arguments: Any) -> Any:
+        found = committed(*arguments)
+        group.begin()
+        return found
+
+    monkeypatch.setattr(module.positions, "committed", another_begins)
+    kafka.produce(topic, ({}, b"1"))
+    assert read(group.reader(), 1) == ["0-0"]
+    assert group.forgotten == 0
 
 
 def test_control_a_new_group_that_begins_where_kafka_says_misses_what_is_there(
@@ -151,7 +186,7 @@ def test_a_successor_goes_on_where_the_committed_offset_is(kafka: Kafka, topic: 
     first.close()
 
     assert read(group.reader(), 1) == ["0-2"]
-    assert group.remembered[-1]
+    assert group.forgotten == 0
 
 
 def test_two_readers_share_the_partitions_and_one_takes_over_from_the_other(kafka: Kafka, topic: str, group: Group):
@@ -199,12 +234,13 @@ def test_a_reader_whose_group_grows_while_it_finds_out_where_to_begin_reads_on(k
             return True
         return False
 
-    def another_joins(_remembered: bool) -> None:
+    def another_joins() -> bool:
         if len(group) == 1:
             group.reader()
             eventually(no_commit_is_taken)
+        return False
 
-    first = group.reader(on_placed=another_joins)
+    first = group.reader(is_known=another_joins)
     eventually(lambda: first.read() == [] and len(group) == 2)
     group.close_last()
     assert read(first, 1) == ["0-0"]
@@ -388,6 +424,16 @@ def test_the_messages_before_that_time_are_passed_over(kafka: Kafka, topic: str,
     known = [now - 3 * HOUR, now - 2 * HOUR, now - HOUR, now]
     assert read(wind_back(group, now - 2 * HOUR, known={0: known}), 3) == ["0-1", "0-2", "0-3"]
     assert group.gaps == []
+
+
+@pytest.mark.skipif(bool(REAL_BOOTSTRAP), reason="a real cluster has messages of now alone")
+def test_messages_that_nobody_read_before_that_time_are_told_as_a_gap(kafka: Kafka, topic: str, group: Group):
+    now = datetime.now(UTC)
+    kafka.commit(topic, group.name, {0: 1, 1: 0})
+    kafka.produce(topic, *[({}, b"1")] * 4)
+    known = [now - 3 * HOUR, now - 2 * HOUR, now - HOUR, now]
+    assert read(wind_back(group, now - HOUR, known={0: known}), 2) == ["0-2", "0-3"]
+    assert [(gap.since, gap.until, gap.count) for gap in group.gaps] == [("0-0", "0-2", 1)]
 
 
 def test_where_a_time_has_no_messages_yet_the_group_goes_on_with_the_next(kafka: Kafka, topic: str, group: Group):

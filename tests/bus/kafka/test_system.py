@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,9 @@ WORKERS = ("worker", "credly", "beat")
 GROUP = f"group-{uuid.uuid4()}"
 AWARDED = "org.openedx.learning.badge.awarded.v1"
 REVOKED = "org.openedx.learning.badge.revoked.v1"
+
+TIME_TO_END = 10
+"""Seconds after SIGTERM, before hosts send SIGKILL."""
 
 
 @pytest.fixture
@@ -46,8 +50,8 @@ def bare(tmp_path: Path, kafka_cluster: Kafka, prefix: str) -> Iterator[System]:
         yield running
 
 
-def consume(running: System, manner: str = "well") -> ChildProcess:
-    command = [sys.executable, "-m", "tests.bus.kafka.consume", manner, GROUP]
+def consume(running: System, manner: str = "well", *more: str) -> ChildProcess:
+    command = [sys.executable, "-m", "tests.bus.kafka.consume", manner, GROUP, *more]
     return running.start_process(f"consumer-{uuid.uuid4().hex[:8]}", command)
 
 
@@ -127,6 +131,19 @@ def test_a_consumer_that_is_asked_to_stop_leaves_the_group_and_ends_well(bare: S
     leaving.send(signal.SIGTERM)
     eventually(lambda: not leaving.running)
     assert "stopped" in leaving.output()
+
+
+def test_a_consumer_ends_within_ten_seconds_although_the_brokers_hang_before_its_commit(
+    tmp_path: Path, own_kafka: Kafka, settings: Any
+):
+    assert own_kafka.broker
+    with system(tmp_path, own_kafka, settings.EVENT_BUS_TOPIC_PREFIX) as bare:
+        bare.manage("produce_events", "--learners", "5")
+        leaving = consume(bare, "brokers-hang", str(own_kafka.broker.process.pid))
+        eventually(lambda: events(bare) == 5)
+        leaving.send(signal.SIGTERM)
+        assert leaving.wait(TIME_TO_END) == 0
+        assert "stopped" in leaving.output()
 
 
 def test_the_lms_that_cannot_reach_kafka_says_so_in_one_line(bare: System):
