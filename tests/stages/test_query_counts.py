@@ -56,9 +56,7 @@ def many_templates(site: Site, number: int, per: str = "", **asks: Any) -> None:
             for each in range(number)
         ]
     )
-    requirements = bulk.create(
-        [Requirement(template=row, slug="other", event_type=PASSING, **asks) for row in rows]
-    )
+    requirements = bulk.create([Requirement(template=row, slug="other", event_type=PASSING, **asks) for row in rows])
     Template.objects.filter(pk=site.template.pk).update(per=per)
     Requirement.objects.filter(template=site.template).update(**asks)
     for path, value in (("is_passing", "true"), ("course.course_key", OTHERS_COURSE)):
