@@ -21,7 +21,7 @@ from pipeline.admin.rule_rows import PenaltyRuleFormSet, RuleForm, RuleFormSet, 
 from pipeline.admin.search import number_of
 from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.bus.descriptions import describe
-from pipeline.configuration.counting import WHAT_COUNTS, begin_anew
+from pipeline.configuration.counting import begin_anew, counted
 from pipeline.models import Fulfillment, Penalty, PenaltyRule, Requirement, RequirementRule, Template
 from pipeline.reports.clauses import extent
 from pipeline.reports.sentence import WHOLE_RULE, sentence
@@ -156,11 +156,26 @@ class RequirementAdmin(ConditionAdmin):
         usual = ("template", "slug", "description", "event_type", "group")
         return ((None, {"fields": usual}), (_("More than one event, time, order"), more))
 
+    def save_model(self, request: HttpRequest, obj: Requirement, form: Any, change: bool) -> None:
+        """Save the requirement; `save_related` has to know what was counted before."""
+        form.counted_before = counted(obj.template)
+        super().save_model(request, obj, form, change)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Save the rules; if something else counts now, what was counted is forgotten."""
+        """Save the rules; where something else counts now, what was counted is forgotten."""
         super().save_related(request, form, formsets, change)
-        if any(formset.has_changed() for formset in formsets) or not set(WHAT_COUNTS).isdisjoint(form.changed_data):
-            begin_anew(form.instance)
+        begin_anew(form.instance.template, form.counted_before)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Requirement]) -> None:
+        """Delete them, be it one; those that they came after may count no more."""
+        before = {row.template: counted(row.template) for row in queryset.select_related("template")}
+        super().delete_queryset(request, queryset)
+        for template, of_template in before.items():
+            begin_anew(template, of_template)
+
+    def delete_model(self, request: HttpRequest, obj: Requirement) -> None:
+        """Delete one, as one of several."""
+        self.delete_queryset(request, Requirement.objects.filter(pk=obj.pk))
 
     @display(description=gettext_lazy("how many, when"), empty_value="-")
     def extent(self, row: Requirement) -> str | None:

@@ -17,7 +17,7 @@ from pipeline.bus.catalogue import kinds
 from pipeline.configuration import organizations
 from pipeline.configuration.condition_places import LISTING
 from pipeline.configuration.conditions import stored_needs
-from pipeline.configuration.counting import WHAT_COUNTS, begin_anew
+from pipeline.configuration.counting import begin_anew, counted
 from pipeline.configuration.difference import (
     ADDED,
     CHANGED,
@@ -188,6 +188,7 @@ def _if_active(row: Template) -> UUID | None:
 
 def _conditions(template: Template, entry: TemplateEntry) -> list[Change]:
     """Requirements, then penalties; those not in the file go last, when nothing names them any more."""
+    before = counted(template)
     requirements = {row.slug: row for row in template.requirements.all()}
     penalties = {row.slug: row for row in template.penalties.all()}
     new = [each for each in entry.requirements if each.slug not in requirements]
@@ -202,7 +203,15 @@ def _conditions(template: Template, entry: TemplateEntry) -> list[Change]:
         changes += _penalty(template, penalties.get(penalty.slug), penalty, requirements)
     changes += _remove_penalties(penalties, {penalty.slug for penalty in entry.penalties})
     changes += _remove_requirements(requirements, {requirement.slug for requirement in entry.requirements})
+    forgotten = begin_anew(template, before)
+    changes += [
+        _change(CHANGED, row, _forgotten(number)) for row in requirements.values() if (number := forgotten.get(row.pk))
+    ]
     return changes
+
+
+def _forgotten(learners: int) -> str:
+    return f"it counts anew; what it had counted for {learners} learner{'' if learners == 1 else 's'} is forgotten"
 
 
 def _create_requirement(template: Template, entry: RequirementEntry) -> Requirement:
@@ -213,15 +222,7 @@ def _create_requirement(template: Template, entry: RequirementEntry) -> Requirem
 def _requirement(entry: RequirementEntry, requirements: Mapping[str, Requirement]) -> list[Change]:
     row = requirements[entry.slug]
     wanted = {**_wanted_of(entry), "after": requirements[entry.after] if entry.after else None}
-    counted = _what_counts(row)
-    columns, rules = update(row, wanted), _update_rules(row, entry.rules)
-    if rules or _what_counts(row) != counted:
-        begin_anew(row)
-    return _changed(row, columns, rules)
-
-
-def _what_counts(row: Requirement) -> tuple[str, ...]:
-    return tuple(getattr(row, column) for column in WHAT_COUNTS)
+    return _changed(row, update(row, wanted), _update_rules(row, entry.rules))
 
 
 def _wanted_of(entry: RequirementEntry) -> dict[str, Any]:

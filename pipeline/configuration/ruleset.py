@@ -99,6 +99,7 @@ def _template(template: models.Template, usable: Callable[[str], bool]) -> rules
                 counts_from=requirement.counts_from,
                 counts_until=requirement.counts_until,
                 after=requirement.after_id,
+                begun_anew=requirement.begun_anew,
             )
             for requirement in template.requirements.all()
         ),

@@ -14,18 +14,19 @@ def of(progress: Collection[int]) -> Mapping[int, rules.Occurrences]:
     """What counts for these progresses: by their ids, and then by requirement id."""
     if not progress:
         return {}
-    rows = Occurrence.objects.filter(progress__in=progress)
+    rows = Occurrence.objects.of_now().filter(progress__in=progress)
     found: defaultdict[int, defaultdict[int, list[rules.Occurrence]]] = defaultdict(lambda: defaultdict(list))
-    columns = ("progress", "requirement", "time", "event", "value", "fulfills")
-    for owner, requirement, time, event, value, fulfills in rows.values_list(*columns):
-        found[owner][requirement].append(rules.Occurrence(time, event, value, fulfills))
+    columns = ("progress", "requirement", "time", "event", "value", "fulfills", "alone")
+    for owner, requirement, time, event, value, fulfills, alone in rows.values_list(*columns):
+        found[owner][requirement].append(rules.Occurrence(time, event, value, fulfills, alone))
     return found
 
 
 class Change(NamedTuple):
-    """What an event made of the occurrences of one progress."""
+    """What an event made of the occurrences of one progress in a badge of the template."""
 
     progress: int
+    template: rules.Template
     before: rules.Occurrences
     after: rules.Occurrences
 
@@ -35,25 +36,32 @@ def store(changes: Iterable[Change]) -> None:
     gone = Q()
     created: list[Occurrence] = []
     for change in changes:
-        for requirement, after in change.after.items():
-            before = change.before.get(requirement, ())
+        for requirement in change.template.counted:
+            before, after = (each.get(requirement.id, ()) for each in (change.before, change.after))
             if after is before:
                 continue
             new, old = set(after).difference(before), set(before).difference(after)
             if old:
-                gone |= Q(progress=change.progress, requirement=requirement, event__in={each.event for each in old})
+                gone |= _rows(change.progress, requirement, old)
             created += [_row(change.progress, requirement, each) for each in new]
     if gone:
         Occurrence.objects.filter(gone).delete()
     Occurrence.objects.bulk_create(created)
 
 
-def _row(progress: int, requirement: int, occurrence: rules.Occurrence) -> Occurrence:
+def _rows(progress: int, requirement: rules.Requirement, occurrences: Iterable[rules.Occurrence]) -> Q:
+    events = {each.event for each in occurrences}
+    return Q(progress=progress, requirement=requirement.id, begun_anew=requirement.begun_anew, event__in=events)
+
+
+def _row(progress: int, requirement: rules.Requirement, occurrence: rules.Occurrence) -> Occurrence:
     return Occurrence(
         progress_id=progress,
-        requirement_id=requirement,
+        requirement_id=requirement.id,
+        begun_anew=requirement.begun_anew,
         event=occurrence.event,
         time=occurrence.time,
         value=occurrence.value,
         fulfills=occurrence.fulfills,
+        alone=occurrence.alone,
     )

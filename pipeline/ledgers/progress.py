@@ -77,19 +77,33 @@ def record(occasions: Sequence[Occasion], configuration: Compiled) -> list[Recor
         of_learner = Recorded()
         for match in occasion.matches:
             row = progress[_owner(occasion, match)]
-            moment = _moment(occasion.event, match, row, _as_known(stored[row.pk], noted.get(row.pk, {})))
+            before = known(stored[row.pk].values(), noted.get(row.pk, {}))
+            moment = _moment(occasion.event, match, row, before)
             moments.append(moment)
             of_learner.decisions[match.template.id] = moment.after.decisions
             if moment.before.changed(moment.after):
                 of_learner.changed.add(match.template.id)
-            if moment.before.is_reset(moment.after, match):
+            if moment.before.is_reset(moment.after):
                 of_learner.reset.add(match.template.id)
         recorded.append(of_learner)
     occurrences.store(
-        occurrences.Change(each.progress.pk, each.before.occurrences, each.after.occurrences) for each in moments
+        occurrences.Change(each.progress.pk, each.match.template, each.before.occurrences, each.after.occurrences)
+        for each in moments
     )
     _write(moments, stored, configuration)
     return recorded
+
+
+def known(fulfillments: Iterable[Fulfillment], noted: rules.Occurrences) -> rules.Progress:
+    """A stored progress as the rules see it.
+
+    Args:
+        fulfillments: its own.
+        noted: what counts for it.
+    """
+    return rules.Progress(
+        {row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in fulfillments}, noted
+    )
 
 
 def _owner(occasion: Occasion, match: rules.Match) -> Owner:
@@ -117,12 +131,6 @@ def _stored(progress: Iterable[Progress]) -> Stored:
     return found
 
 
-def _as_known(fulfillments: Mapping[int, Fulfillment], noted: rules.Occurrences) -> rules.Progress:
-    """A stored progress as the rules see it."""
-    decisions = {key: rules.Decision(row.time, row.event, row.fulfilled) for key, row in fulfillments.items()}
-    return rules.Progress(decisions, noted)
-
-
 def _moment(event: Event, match: rules.Match, progress: Progress, before: rules.Progress) -> Moment:
     return Moment(event, match, progress, before, before.after(match, event.payload, event.time, event.id))
 
@@ -132,12 +140,10 @@ def _write(moments: Sequence[Moment], stored: Stored, configuration: Compiled) -
     updated: list[Fulfillment] = []
     undecided: list[int] = []
     for moment in moments:
-        of_progress = stored[moment.progress.pk]
         for requirement in sorted(moment.before.changed(moment.after)):
-            old, decision = of_progress.get(requirement), moment.after.decisions.get(requirement)
-            if decision is not None:
-                row = _fulfillment(moment, requirement, decision, configuration)
-                row.pk = old.pk if old else None
+            old, decision = stored[moment.progress.pk].get(requirement), moment.after.decisions.get(requirement)
+            if decision:
+                row = _fulfillment(moment, requirement, decision, old, configuration)
                 (updated if old else created).append(row)
             elif old:
                 undecided.append(old.pk)
@@ -147,28 +153,39 @@ def _write(moments: Sequence[Moment], stored: Stored, configuration: Compiled) -
         Fulfillment.objects.filter(pk__in=undecided).delete()
 
 
-def _fulfillment(moment: Moment, requirement: int, decision: rules.Decision, configuration: Compiled) -> Fulfillment:
+def _fulfillment(
+    moment: Moment, requirement: int, decision: rules.Decision, old: Fulfillment | None, configuration: Compiled
+) -> Fulfillment:
     return Fulfillment(
+        pk=old.pk if old else None,
         progress=moment.progress,
         requirement_id=requirement,
         fulfilled=decision.fulfilled,
         event=decision.event,
         time=decision.time,
-        matched=_matched(moment, requirement, decision.fulfilled, configuration),
+        matched=_matched(moment, requirement, decision, old, configuration),
     )
 
 
-def _matched(moment: Moment, requirement: int, fulfilled: bool, configuration: Compiled) -> dict[str, object]:
-    """The requirement or penalty that matched, by its stable name, with its rules as they stood."""
+def _matched(
+    moment: Moment, requirement: int, decision: rules.Decision, old: Fulfillment | None, configuration: Compiled
+) -> dict[str, object]:
+    """The requirement or penalty that the deciding event matched, by its stable name, with its rules as they stood.
+
+    Without both, if that event came before: then it may have matched other rules than those of now.
+    """
     template = moment.match.template
-    struck = [item for item in template.penalties if not fulfilled and _meets(moment.event, item)]
-    penalty = next((item for item in struck if requirement in item.requirements), next(iter(struck), None))
-    if penalty is not None:
-        name = {"penalty": configuration.penalty_slugs[penalty.id]}
-        condition: rules.Requirement | rules.Penalty = penalty
-    else:
-        name = {"requirement": configuration.requirement_slugs[requirement]}
+    if decision.event != moment.event.id:
+        return dict(old.matched) if old and old.event == decision.event else {"rules": []}
+    condition: rules.Requirement | rules.Penalty
+    if decision.fulfilled:
         condition = next(item for item in template.requirements if item.id == requirement)
+        name = {"requirement": configuration.requirement_slugs[requirement]}
+    else:
+        condition = next(
+            item for item in template.penalties if requirement in item.requirements and _meets(moment.event, item)
+        )
+        name = {"penalty": configuration.penalty_slugs[condition.id]}
     return {**name, "rules": [[rule.path, rule.operator, rule.value] for rule in condition.rules]}
 
 

@@ -20,6 +20,8 @@ class Migration(migrations.Migration):
                 ('time', models.DateTimeField(help_text="That event's time.")),
                 ('value', models.CharField(help_text="What tells it from others that count: the text at the requirement's `distinct`.  Null: see the rules.", max_length=255, null=True)),
                 ('fulfills', models.BooleanField()),
+                ('alone', models.BooleanField(db_default=False, default=False, help_text='It was enough by itself, under the rules of before.')),
+                ('begun_anew', models.PositiveIntegerField(db_default=0, default=0, help_text="The requirement's `begun_anew` when it was noted; of another it counts no more.")),
             ],
             options={
                 'verbose_name': 'occurrence',
@@ -56,6 +58,11 @@ class Migration(migrations.Migration):
             model_name='requirement',
             name='after',
             field=models.ForeignKey(blank=True, help_text='Only events later than the one that fulfilled this requirement count.', null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='followers', to='pipeline.requirement', verbose_name='after'),
+        ),
+        migrations.AddField(
+            model_name='requirement',
+            name='begun_anew',
+            field=models.PositiveIntegerField(db_default=0, default=0, editable=False, help_text='How often what it counts was changed: it counts anew since.'),
         ),
         migrations.AddField(
             model_name='requirement',
@@ -135,6 +142,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='occurrence',
-            constraint=models.UniqueConstraint(fields=('progress', 'requirement', 'event'), name='occurrence_unique'),
+            constraint=models.UniqueConstraint(fields=('progress', 'requirement', 'begun_anew', 'event'), name='occurrence_unique'),
         ),
     ]

@@ -193,6 +193,12 @@ class Requirement(Condition):
         verbose_name=_("after"),
         help_text=_("Only events later than the one that fulfilled this requirement count."),
     )
+    begun_anew = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("How often what it counts was changed: it counts anew since."),
+    )
 
     class Meta:
         verbose_name = _("requirement")

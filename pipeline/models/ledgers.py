@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from pipeline.models.configuration import Organization, Requirement, Template
@@ -174,6 +174,14 @@ class Fulfillment(models.Model):
         return f"fulfillment {self.pk}"
 
 
+class OccurrenceQuerySet(models.QuerySet["Occurrence"]):
+    """Occurrences."""
+
+    def of_now(self) -> "OccurrenceQuerySet":
+        """Those that still count: what their requirement counts was not changed since."""
+        return self.filter(begun_anew=F("requirement__begun_anew"))
+
+
 class Occurrence(models.Model):
     """An event that counted for a requirement, or (`fulfills` is false) took back what counted before.
 
@@ -191,11 +199,23 @@ class Occurrence(models.Model):
         help_text="What tells it from others that count: the text at the requirement's `distinct`.  Null: see the rules.",
     )
     fulfills = models.BooleanField()
+    alone = models.BooleanField(
+        default=False, db_default=False, help_text="It was enough by itself, under the rules of before."
+    )
+    begun_anew = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The requirement's `begun_anew` when it was noted; of another it counts no more.",
+    )
+
+    objects = OccurrenceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("occurrence")
         verbose_name_plural = _("occurrences")
-        constraints = [models.UniqueConstraint(fields=["progress", "requirement", "event"], name="occurrence_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["progress", "requirement", "begun_anew", "event"], name="occurrence_unique")
+        ]
 
     def __str__(self) -> str:
         return f"occurrence {self.pk}"

@@ -32,11 +32,11 @@ def each_of(template: Template) -> str:
 
 
 def how_many(requirement: Requirement) -> str:
-    """How many events it takes: "5 events, each with a different course"; empty if one."""
-    if requirement.count == 1:
-        return ""
+    """How many events it takes: "5 events, each with a different course"; empty if any one will do for good."""
     if not requirement.distinct:
-        return _("%(count)s events") % {"count": requirement.count}
+        return _("%(count)s events") % {"count": requirement.count} if requirement.count > 1 else ""
+    if requirement.count == 1:
+        return _("each %(noun)s by itself") % {"noun": noun(requirement.distinct)}
     return _("%(count)s events, each with a different %(noun)s") % {
         "count": requirement.count,
         "noun": noun(requirement.distinct),

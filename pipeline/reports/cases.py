@@ -76,7 +76,7 @@ class Case:
 OF_PROGRESS = (
     "template__requirements__rules",
     "fulfillments",
-    "occurrences",
+    Prefetch("occurrences", Occurrence.objects.of_now()),
     Prefetch("learner__badges", Badge.objects.order_by("cycle")),
 )
 """What to prefetch of progress for `case_of`."""
@@ -96,7 +96,7 @@ def cases_of(learner: Learner) -> list[Case]:
     """The learner's cases by template name: where they have progress or a badge.  Nine queries, however many there are."""
     begun = Q(pk__in=learner.progress.values("template")) | Q(pk__in=learner.badges.values("template"))
     templates = Template.objects.filter(begun).select_related("organization").prefetch_related("requirements__rules")
-    rows = learner.progress.prefetch_related("fulfillments", "occurrences")
+    rows = learner.progress.prefetch_related("fulfillments", Prefetch("occurrences", Occurrence.objects.of_now()))
     progress = {(row.template_id, row.value): row for row in rows}
     badges: defaultdict[tuple[int, str], list[Badge]] = defaultdict(list)
     for badge in _badges(learner):
@@ -125,14 +125,14 @@ def _case(template: Template, value: str, progress: Progress | None, badges: Seq
         value=value,
         requirements=requirements,
         decided={row.requirement_id: row for row in rows if row.requirement_id in ids},
-        occurrences=by_requirement(progress.occurrences.all() if progress else ()),
+        occurrences=_by_requirement(progress.occurrences.all() if progress else ()),
         badges=badges,
     )
 
 
-def by_requirement(rows: Iterable[Occurrence]) -> dict[int, list[rules.Occurrence]]:
+def _by_requirement(rows: Iterable[Occurrence]) -> dict[int, list[rules.Occurrence]]:
     """Stored occurrences as the rules see them, by requirement id."""
     found: defaultdict[int, list[rules.Occurrence]] = defaultdict(list)
     for row in rows:
-        found[row.requirement_id].append(rules.Occurrence(row.time, row.event, row.value, row.fulfills))
+        found[row.requirement_id].append(rules.Occurrence(row.time, row.event, row.value, row.fulfills, row.alone))
     return dict(found)

@@ -79,6 +79,8 @@ def matched_rules(matched: Mapping[str, Any]) -> str:
     Args:
         matched: of a `Fulfillment`.
     """
+    if matched.keys().isdisjoint(("requirement", "penalty")):
+        return _("rules of before, which are not known any more")
     written = [in_short(*rule) for rule in matched["rules"]]
     return f" {_('and')} ".join(written) or _("every event of its type")
 

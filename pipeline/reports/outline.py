@@ -34,6 +34,7 @@ def _outline(template: Template, requirements: Sequence[Requirement], *, in_orde
                 counts_from=row.counts_from,
                 counts_until=row.counts_until,
                 after=row.after_id if in_order else None,
+                begun_anew=row.begun_anew,
             )
             for row in requirements
         ),

@@ -102,7 +102,7 @@ def _requirement(case: Case, requirement: Requirement) -> str:
 
 def _taken_back(requirement: Requirement, decided: Fulfillment) -> str:
     if "penalty" not in decided.matched:
-        text = _("not fulfilled since {time} by the rules of now, event {event}")
+        text = _("taken back {time} by event {event}")
         return text.format(time=moment(decided.time), event=decided.event)
     text = _('taken back {time} by penalty "{penalty}", matched by event {event}')
     if requirement.count > 1:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from pipeline import rules
 from pipeline.bus import catalogue
-from pipeline.ledgers import kept
+from pipeline.ledgers import kept, occurrences
 from pipeline.ledgers.badges import BY_A_PERSON, REVOCATION_BEGUN
 from pipeline.ledgers.kept import Met, Span
+from pipeline.ledgers.progress import known
 from pipeline.models import Badge, CredlyState, Progress, RevokedBy, Standing
-from pipeline.reports.cases import by_requirement
 
 AT_ONCE = 1000
 """Events that are read at once, and so about what is in memory."""
@@ -118,17 +118,10 @@ def _cases(template: rules.Template, learners: set[int]) -> defaultdict[tuple[in
     """What is stored of these learners, by LMS user id and value."""
     cases: defaultdict[tuple[int, str], _Case] = defaultdict(_Case)
     stored = Progress.objects.filter(template=template.id, learner__lms_user_id__in=learners)
-    rows = stored.select_related("learner").prefetch_related(
-        "fulfillments", *(["occurrences"] if template.counted else [])
-    )
+    rows = list(stored.select_related("learner").prefetch_related("fulfillments"))
+    noted = occurrences.of([row.pk for row in rows]) if template.counted else {}
     for row in rows:
-        cases[row.learner.lms_user_id, row.value].progress = rules.Progress(
-            {
-                each.requirement_id: rules.Decision(each.time, each.event, each.fulfilled)
-                for each in row.fulfillments.all()
-            },
-            by_requirement(row.occurrences.all()) if template.counted else {},
-        )
+        cases[row.learner.lms_user_id, row.value].progress = known(row.fulfillments.all(), noted.get(row.pk, {}))
     badges = Badge.objects.filter(template=template.id, learner__lms_user_id__in=learners).order_by("cycle")
     for learner, value, standing, revoked_by, credly_state, credly_id in badges.values_list(
         "learner__lms_user_id", "value", "standing", "revoked_by", "credly_state", "credly_id"
@@ -143,7 +136,7 @@ def _take_part(case: _Case, met: Met, match: rules.Match) -> None:
     case.progress = after = before.after(match, met.payload, event.time, event.id)
     if rules.complete(match.template, after.fulfilled):
         _award(case, is_news=bool(before.changed(after)), reaward=match.template.reaward)
-    elif before.is_reset(after, match) and case.badge is not None and case.badge.is_awarded:
+    elif before.is_reset(after) and case.badge is not None and case.badge.is_awarded:
         case.badge.standing, case.badge.revoked_by = Standing.REVOKED, RevokedBy.RULES
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Sequence
 
 from pipeline import rules
+from pipeline.ledgers import occurrences
 from pipeline.ledgers.badges import REVOCATION_BEGUN
-from pipeline.models import Badge, Event, Fulfillment, Learner, Occurrence, Requirement, RevokedBy, Standing
-from pipeline.reports.cases import by_requirement
+from pipeline.ledgers.progress import known
+from pipeline.models import Badge, Event, Learner, Progress, Requirement, RevokedBy, Standing
 from pipeline.reports.trial_outcome import Count, Effect, LearnerTrial, Missing, Step, Verdict
 
 
@@ -50,7 +51,7 @@ def follow(
     if match is None:
         return trial, Verdict.NO_MATCH
     if missing:
-        return trial, _of_incomplete(badge, is_reset=before.is_reset(after, match))
+        return trial, _of_incomplete(badge, is_reset=before.is_reset(after))
     return trial, _of_complete(badge, template, is_news=bool(before.changed(after)))
 
 
@@ -60,14 +61,8 @@ def _badge(learner: Learner | None, template: rules.Template, value: str | None)
 
 
 def _stored(learner: Learner | None, template: rules.Template, value: str | None) -> rules.Progress:
-    if learner is None or value is None:
-        return rules.Progress()
-    of_badge = {"progress__learner": learner, "progress__template": template.id, "progress__value": value}
-    rows = Fulfillment.objects.filter(**of_badge)
-    return rules.Progress(
-        decisions={row.requirement_id: rules.Decision(row.time, row.event, row.fulfilled) for row in rows},
-        occurrences=by_requirement(Occurrence.objects.filter(**of_badge)),
-    )
+    row = Progress.objects.filter(learner=learner, template=template.id, value=value).first() if learner else None
+    return known(row.fulfillments.all(), occurrences.of([row.pk]).get(row.pk, {})) if row else rules.Progress()
 
 
 def _steps(

@@ -20,12 +20,15 @@ class Occurrence:
     `time` is the event's own time (aware, any zone), `event` its metadata id. `value` is what tells it from others that
     count: the text at the requirement's path `distinct`. None stands, for one that counts, for the event itself; for one
     that takes back, for everything that counted before.
+
+    With `alone` it is enough by itself: it fulfilled the requirement under the rules of before. Its value may be unknown.
     """
 
     time: datetime
     event: UUID
     value: str | None
     fulfills: bool
+    alone: bool = False
 
 
 Rank = tuple[datetime, UUID]
@@ -45,8 +48,8 @@ def newest(occurrences: Collection[Occurrence]) -> Collection[Occurrence]:
 def decide(template: Template, occurrences: Mapping[int, Collection[Occurrence]]) -> dict[int, Decision]:
     """Return what decides each of the `counted` requirements of the template that anything happened to.
 
-    A requirement is fulfilled by the event with which the earliest sufficient set of matches was complete. One that is not
-    is decided by the newest reset; without any, there is no decision.
+    A requirement is fulfilled by the event with which the earliest sufficient set of matches was complete, or that is enough
+    alone. One that is not is decided by the newest reset; without any, there is no decision.
 
     Args:
         template: whose requirements.
@@ -56,7 +59,8 @@ def decide(template: Template, occurrences: Mapping[int, Collection[Occurrence]]
     for requirement in template.counted:
         of_requirement = occurrences.get(requirement.id, ())
         counting = _counting(requirement, of_requirement, decisions)
-        decided = next((each for each, values in _windows(counting, requirement) if values >= requirement.count), None)
+        enough = next((each for each, values in _windows(counting, requirement) if values >= requirement.count), None)
+        decided = min(filter(None, (enough, *_alone(of_requirement))), key=_rank, default=None)
         taken_back = max((each for each in of_requirement if not each.fulfills), key=_rank, default=None)
         deciding = decided or taken_back
         if deciding is not None:
@@ -108,7 +112,8 @@ def _counting(
     requirement: Requirement, occurrences: Collection[Occurrence], decisions: Mapping[int, Decision]
 ) -> list[Occurrence]:
     """The matches that count now, oldest first; `decisions` has that on the requirement that this one comes after."""
-    standing = [each for each in _standing(occurrences) if requirement.spans(each.time)]
+    known = [each for each in occurrences if not (each.alone and each.value is None and requirement.distinct)]
+    standing = [each for each in _standing(known) if requirement.spans(each.time)]
     if requirement.after is None:
         return standing
     first = decisions.get(requirement.after)
@@ -130,6 +135,19 @@ def _standing(occurrences: Collection[Occurrence]) -> list[Occurrence]:
         and (each.value is None or each.value not in resets or _rank(each) > resets[each.value])
     ]
     return sorted(matches, key=_rank)
+
+
+def _alone(occurrences: Collection[Occurrence]) -> list[Occurrence]:
+    """What is enough by itself and was not taken back since.  Of which value that is may be unknown: then any reset does."""
+    resets = [each for each in occurrences if not each.fulfills]
+    return [
+        each
+        for each in occurrences
+        if each.alone
+        and not any(
+            _rank(reset) > _rank(each) and (reset.value in (None, each.value) or each.value is None) for reset in resets
+        )
+    ]
 
 
 def _windows(matches: Iterable[Occurrence], requirement: Requirement) -> Iterator[tuple[Occurrence, int]]:

@@ -1,12 +1,12 @@
 """Progress: what a learner has of one badge, and what an event makes of it."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from .occurrences import Occurrence, decide, newest, occurrences_of
-from .ruleset import Match
+from .ruleset import Match, Template
 from .standing import Decision, supersedes
 
 Occurrences = Mapping[int, Collection[Occurrence]]
@@ -31,8 +31,8 @@ class Progress:
     def after(self, match: Match, payload: Mapping[str, object], time: datetime, event: UUID) -> "Progress":
         """Return the progress once an event has taken part, in whatever order; once more, and it stays the same.
 
-        A requirement is tested first, then penalties.  What was fulfilled while its rule was another, and is not by what
-        counts now, is decided by nothing.
+        A requirement is tested first, then penalties.  What was decided under other rules stands until an event that is
+        newer decides otherwise.
 
         Args:
             match: what the event does to the badge's template.
@@ -40,7 +40,8 @@ class Progress:
             time: the event's own.
             event: its metadata id.
         """
-        counted = {requirement.id for requirement in match.template.counted}
+        template = match.template
+        counted = {requirement.id for requirement in template.counted}
         decisions = dict(self.decisions)
         for fulfilled, requirements in ((True, match.fulfills), (False, match.resets)):
             for requirement in requirements - counted:
@@ -49,25 +50,39 @@ class Progress:
                     decisions[requirement] = decision
         if not counted:
             return Progress(decisions, self.occurrences)
-        occurrences = dict(self.occurrences)
+        occurrences = self._with_what_was_decided(template)
         for requirement, occurrence in occurrences_of(match, payload, time, event).items():
             occurrences[requirement] = _with(occurrences.get(requirement, ()), occurrence)
-        decided = decide(match.template, occurrences)
-        kept = {each: old for each, old in decisions.items() if each not in counted or not old.fulfilled}
-        return Progress(kept | decided, occurrences)
+        of_newest = {each: decision for each, decision in decisions.items() if each not in counted}
+        return Progress(of_newest | decide(template, occurrences), occurrences)
 
     def changed(self, after: "Progress") -> set[int]:
-        """The requirements that another event decides afterwards, or none."""
+        """The requirements that another event decides afterwards; or none, where what they come after was taken back."""
         known = self.decisions.keys() | after.decisions.keys()
         return {each for each in known if self.decisions.get(each) != after.decisions.get(each)}
 
-    def is_reset(self, after: "Progress", match: Match) -> bool:
-        """Tell whether an event that matched so took anything back.  Without a penalty it was the rule that was changed."""
-        return bool(match.resets) and not self.changed(after) <= set(after.fulfilled)
+    def is_reset(self, after: "Progress") -> bool:
+        """Tell whether what happened took anything back."""
+        return not self.changed(after) <= set(after.fulfilled)
+
+    def _with_what_was_decided(self, template: Template) -> dict[int, Collection[Occurrence]]:
+        """The occurrences, and what decided a requirement while its rules were others, where these do not say it."""
+        occurrences = dict(self.occurrences)
+        counted = [each.id for each in template.counted if each.id in self.decisions]
+        decided = decide(template, occurrences) if counted else {}
+        for requirement in counted:
+            old, new = self.decisions[requirement], decided.get(requirement)
+            if new is None or (old.fulfilled and not new.fulfilled):
+                known = occurrences.get(requirement, ())
+                value = next((each.value for each in known if each.event == old.event), None)
+                carried = Occurrence(old.time, old.event, value, fulfills=old.fulfilled, alone=old.fulfilled)
+                occurrences[requirement] = _with(known, carried)
+        return occurrences
 
 
 def _with(occurrences: Collection[Occurrence], occurrence: Occurrence) -> Collection[Occurrence]:
     if occurrence in occurrences:
         return occurrences
     others = [each for each in occurrences if each.event != occurrence.event]
-    return newest([*others, occurrence])
+    was_alone = any(each.alone and each.event == occurrence.event for each in occurrences)
+    return newest([*others, replace(occurrence, alone=occurrence.fulfills and (occurrence.alone or was_alone))])

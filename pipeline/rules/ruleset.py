@@ -48,6 +48,7 @@ class Requirement:
     nothing but themselves, if it is None), all of them `within` a span of time. And it may take only those from
     `counts_from` on, before `counts_until`, and later than what fulfilled the requirement with the id `after`.
     With `distinct` a penalty takes back the value that its event has there alone, even where one value is enough.
+    `begun_anew` tells what was counted since its rules were last changed from what was before.
     """
 
     id: int
@@ -61,6 +62,7 @@ class Requirement:
     counts_from: datetime | None = None
     counts_until: datetime | None = None
     after: int | None = None
+    begun_anew: int = 0
 
     def matches(self, payload: Mapping[str, object], time: datetime) -> bool:
         """Tell whether an event of its type, of this time, counts for it."""
@@ -206,7 +208,7 @@ class Ruleset:
         return [
             Match(template, frozenset(fulfills[template.id]), frozenset(resets[template.id]), value)
             for template in touched
-            if (value := template.value_in(payload)) is not None
+            if (fulfills[template.id] or resets[template.id]) and (value := template.value_in(payload)) is not None
         ]
 
     def _taken_back(self, penalty: Penalty, payload: Mapping[str, object]) -> Iterator[int]:

@@ -71,7 +71,7 @@ def backfill(turn: Turn) -> Taken:
     3. Read the events of the next learners; done, if there are none.
     4. In one transaction, put back to `received` those that meet the template, and note how far this came.
     5. Evaluate and persist them here and now, so that none waits in a queue of the live ones.  A learner's are persisted
-       together: Credly hears of where they lead, not of what was so in between.
+       together, unless they are very many: Credly hears of where they lead, not of what was so in between.
 
     A worker killed within 5 leaves them to housekeeping, as any other event.
 

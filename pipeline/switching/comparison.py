@@ -51,6 +51,7 @@ def counterparts(source: peer.Peer, template: int, own: Sequence[Requirement]) -
 def _is_richer(row: Requirement, own: Sequence[Requirement]) -> bool:
     return (
         row.count > 1
+        or row.told_apart_by != ""
         or row.counts_from is not None
         or row.counts_until is not None
         or row.after_id is not None

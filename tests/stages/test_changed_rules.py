@@ -1,4 +1,4 @@
-"""A requirement that counts was once a simple one, or becomes one: who holds its badge keeps it until a penalty strikes."""
+"""A requirement that counts was once a simple one, or becomes one: who fulfilled it has done so, until a penalty strikes."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from pipeline.configuration.exporting import export_configuration
 from pipeline.configuration.importing import import_configuration
 from pipeline.ledgers import inbox
 from pipeline.lms.events import LmsEvent
-from pipeline.models import Badge, Fulfillment, Occurrence, Template
+from pipeline.models import Badge, ConfigurationVersion, Fulfillment, Occurrence, Template
 from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course_template, deliver, fails, passes, penalty
 from tests.ledgers.builders import requirement as built
 from tests.ledgers.builders import template as bare
@@ -49,7 +49,7 @@ def test_who_holds_a_badge_keeps_it_when_its_requirement_begins_to_count():
     change(template, count=3)
     deliver(passes(WHO, 2))
     assert standings() == ["awarded"]
-    assert fulfilled() == []
+    assert fulfilled() == ["demo"]
 
 
 def test_a_penalty_then_still_revokes():
@@ -114,6 +114,64 @@ def test_what_counted_before_counts_again_once_the_kept_events_are_replayed():
     assert Fulfillment.objects.get().event == events[1].id
 
 
+def test_a_penalty_older_than_what_fulfilled_it_does_not_revoke_when_it_has_begun_to_count():
+    template = course_template()
+    deliver(passes(WHO, 8))
+    change(template, count=3)
+    deliver(fails(WHO, 5))
+    assert standings() == ["awarded"]
+
+
+def test_what_took_part_already_takes_nothing_back_when_it_is_replayed_under_the_new_rule():
+    template = course_template(reaward=True)
+    events = [passes(WHO, 1), fails(WHO, 2), passes(WHO, 3)]
+    deliver(*events)
+    before = standings()
+    change(template, count=2)
+    for event in events:
+        replay(event)
+    assert standings() == before
+    assert fulfilled() == ["demo"]
+
+
+def test_what_others_now_come_after_was_fulfilled_when_it_was():
+    template = bare()
+    first = built(template, "first", PASSED, (COURSE, "eq", DEMO))
+    second = built(template, "second", PASSED, (COURSE, "eq", MATH))
+    deliver(passes(WHO, 1))
+    second.after = first
+    second.save()
+    deliver(passes(WHO, 2, MATH))
+    assert fulfilled() == ["first", "second"]
+    assert standings() == ["awarded"]
+
+
+def test_what_a_penalty_took_while_one_event_was_enough_stays_taken_when_it_counts_again():
+    template = course_template()
+    deliver(passes(WHO, 1))
+    change(template, count=2)
+    deliver(passes(WHO, 2))
+    import_configuration(export_configuration().replace("        count: 2\n", "").encode(), "badges.yaml")
+    deliver(fails(WHO, 3))
+    assert standings() == ["revoked"]
+    change(template, count=2)
+    deliver(passes(WHO, 4))
+    assert fulfilled() == []
+
+
+def test_one_of_two_alternatives_taken_back_leaves_what_the_other_fulfilled_before_the_change():
+    template = bare()
+    first = built(template, "first", PASSED, (COURSE, "eq", DEMO), group="A")
+    built(template, "either", PASSED, (COURSE, "eq", MATH), group="A")
+    penalty(template, "failed", [first], FAILED)
+    deliver(passes(WHO, 1), passes(WHO, 1, MATH))
+    template.requirements.filter(slug="either").update(count=5)
+    ConfigurationVersion.renew()
+    deliver(fails(WHO, 2))
+    assert standings() == ["awarded"]
+    assert fulfilled() == ["either"]
+
+
 def test_a_requirement_that_others_now_come_after_keeps_its_holders_too():
     template = bare()
     first = built(template, "first", PASSED, (COURSE, "eq", DEMO))
@@ -151,7 +209,7 @@ def test_matches_of_the_rule_before_do_not_count_with_those_of_the_rule_after():
 
 
 def test_control_without_forgetting_they_would(monkeypatch):
-    monkeypatch.setattr("pipeline.configuration.importing.begin_anew", lambda requirement: None)
+    monkeypatch.setattr("pipeline.configuration.importing.begin_anew", lambda template, before: {})
     count_any_course()
     deliver(passes(WHO, 1, MATH), passes(WHO, 2, ART))
     narrow()
