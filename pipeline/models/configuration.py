@@ -5,8 +5,10 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from encrypted_fields.fields import EncryptedTextField
 
-MOST_COUNTED = 1000
-"""The greatest `count` of a requirement: half of what an event of a learner looks at (`rules.MOST_LOOKED_AT`)."""
+from pipeline.rules import MOST_LOOKED_AT
+
+MOST_COUNTED = MOST_LOOKED_AT // 2
+"""The greatest `count` of a requirement: so that penalties and repetitions have room beside what counts."""
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 BADGE_REVOKED = "org.openedx.learning.badge.revoked.v1"

@@ -82,7 +82,7 @@ def prospects(template: rules.Template, span: Span) -> Iterator[Look]:
 
 
 def totals(template: rules.Template, span: Span, seconds: float) -> Totals:
-    """How many badges a backfill would change.  Reads only, and nothing more once so many seconds are over."""
+    """How many badges a backfill would change.  Reads only, and begins no further look once so many seconds are over."""
     until = time.monotonic() + seconds
     gains, losses, events = 0, 0, 0
     for look in prospects(template, span):

@@ -87,8 +87,8 @@ def learner_event_type(event: Event | inbox.Waiting) -> catalogue.EventType:
 def check(event: Event | inbox.Waiting, event_type: catalogue.EventType) -> None:
     """Return if the event, of a type that somebody subscribed to, can take part.
 
-    A badge's own signals may lie ahead, after the clock was set back: each is later than the one before it, which is all
-    that they are compared with.
+    A badge's own signals may lie ahead, after the clock was set back: each is later than the one before it, and takes back, or
+    is taken back by, that badge alone.  (A penalty of the LMS's has to be later to strike.)
 
     Raises:
         Refused: its time lies in the future, or nobody can be found in it.

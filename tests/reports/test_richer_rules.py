@@ -190,7 +190,7 @@ def test_what_a_requirement_needs_says_how_many_and_when(template):
 
 def test_rules_that_decided_are_told_on_one_line():
     rules = [["course.course_key", "in", "a\nb"], ["user.id", "ge", "5"]]
-    assert matched_rules({"rules": rules}) == "course.course_key is one of a, b and user.id >= 5"
+    assert matched_rules({"requirement": "any", "rules": rules}) == "course.course_key is one of a, b and user.id >= 5"
 
 
 # How far a learner is
