@@ -79,7 +79,7 @@ def test_the_extent_of_what_was_trimmed_is_told_and_the_rest_is_done(cluster, un
     told, logged = cluster.manage("pipeline_status"), cluster.processes[CONSUMER].output()
     for gap in new:
         assert f"Lost on the bus: {gap['messages']} messages of {TOPIC}, added from {gap['from']}" in told
-        assert f"Events were lost on the bus: {gap['messages']} entries" in logged
+        assert f"Events were lost on the bus: {gap['messages']} messages" in logged
 
 
 CONTROLS = {

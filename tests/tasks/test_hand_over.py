@@ -15,6 +15,7 @@ from pytest_celery import CeleryTestSetup
 from redis import Redis
 
 from pipeline import nudges
+from pipeline.embedded.redis import executable
 from pipeline.models import Event, Signal
 from tests.brokers.sentinel import sentinel
 from tests.system.conditions import eventually
@@ -100,7 +101,7 @@ def test_signals_that_threads_hand_over_at_one_moment_share_a_message(
 def test_workers_find_their_broker_by_a_sentinel(
     start_worker: StartWorker, redis_program: RedisProgram, celery_setup_app: Celery, school: School, tmp_path: Path
 ):
-    with sentinel(tmp_path / "sentinel", redis_program) as watch:
+    with sentinel(tmp_path / "sentinel", redis_program, program=executable()) as watch:
         for process in ("worker", "credly"):
             start_worker(process, CELERY_BROKER_URL=watch.url).process.wait_for_output("ready.")
         nudges.evaluate([school.passes()])
