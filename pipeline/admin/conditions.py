@@ -159,6 +159,8 @@ class RequirementAdmin(ConditionAdmin):
     def save_model(self, request: HttpRequest, obj: Requirement, form: Any, change: bool) -> None:
         """Save the requirement; `save_related` has to know what was counted before."""
         form.counted_before = counted(obj.template)
+        if change:  # an import may have counted on since the form was read
+            obj.refresh_from_db(fields=["begun_anew"])
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

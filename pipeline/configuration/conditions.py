@@ -161,8 +161,8 @@ def per_problem(per: str, event_types: Iterable[str], *, allows_duplicates: bool
     for event_type, paths in known.items():
         if per not in paths:
             return Problem("per", _no_path(per, event_type), ", ".join(paths) or _("none"))
-        if paths[per] == "time":
-            return Problem("per", _no_times(per))
+        if unfit := _unfit(per, paths):
+            return Problem("per", unfit)
     usable = {path: None for event_type in catalogue.badge_event_types() for path in catalogue.key_paths(event_type)}
     if not known and per not in usable:
         message = _("“%(path)s” is no key path of any event type that badges may use.") % {"path": per}
@@ -306,8 +306,8 @@ def _of_count(wanted: Wanted, per: str) -> Iterator[Problem]:
     elif wanted.distinct == per:
         message = _("The template has a badge for each value of %(path)s, so these never differ within one badge.")
         yield Problem("distinct", message % {"path": per})
-    elif (offered or {}).get(wanted.distinct) == "time":
-        yield Problem("distinct", _no_times(wanted.distinct))
+    elif unfit := _unfit(wanted.distinct, offered or {}):
+        yield Problem("distinct", unfit)
     elif (most := _most_different(wanted)) is not None and wanted.count > 1 and most < wanted.count:
         message = _("No more than %(most)s different values of %(path)s can match.")
         yield Problem("count", message % {"most": most, "path": wanted.distinct})
@@ -330,10 +330,15 @@ def _badge_time() -> str:
     return _("The time of a badge's event is when Credly had it, so this would hang on how fast Credly was.")
 
 
-def _no_times(path: str) -> str:
-    return _("“%(path)s” is a time, which can be written in several ways: events can't be told apart by it.") % {
-        "path": path
-    }
+def _unfit(path: str, paths: Mapping[str, str]) -> str:
+    """Why events can't be told apart by what stands at a path; empty if they can."""
+    if paths.get(path) == "time":
+        message = _("“%(path)s” is a time, which can be written in several ways: events can't be told apart by it.")
+    elif "pii" in path.split("."):
+        message = _("“%(path)s” names a person: such data are not kept to tell events apart by.")
+    else:
+        return ""
+    return message % {"path": path}
 
 
 def _most_different(wanted: Wanted) -> int | None:

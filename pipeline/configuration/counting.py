@@ -29,7 +29,7 @@ def begin_anew(template: Template, before: Mapping[int, Counted]) -> dict[int, i
     """Forget what requirements have counted that count something else since a change, or count no more.
 
     Events that only the rules of before let through would else fulfill them together with later ones.  Who fulfilled them
-    has done so.  A backfill runs the kept events through the new rules.  May be repeated.
+    has done so.  A backfill runs the kept events through the new rules.
 
     1. What is noted for them from now on is told from what workers with the rules of before still note.
     2. What was noted goes; so do penalties that struck what is counted no more.

@@ -270,7 +270,7 @@ def _remove_requirements(rows: Mapping[str, Requirement], kept: set[str]) -> lis
 def _achieved(row: Requirement) -> str:
     """How many learners have fulfilled a requirement, or begun to; empty when none has."""
     fulfilled = Fulfillment.objects.filter(requirement=row, fulfilled=True)
-    counting = Occurrence.objects.filter(requirement=row, fulfills=True)
+    counting = Occurrence.objects.of_now().filter(requirement=row, fulfills=True)
     learners = fulfilled.values("progress__learner").union(counting.values("progress__learner")).count()
     return f"the progress of {learners} learner{'' if learners == 1 else 's'} in it is lost" if learners else ""
 

@@ -1,7 +1,7 @@
 """Occurrences: the events that counted for requirements which more than the newest event decides."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from django.db.models import Q
@@ -10,15 +10,21 @@ from pipeline import rules
 from pipeline.models import Occurrence
 
 
-def of(progress: Collection[int]) -> Mapping[int, rules.Occurrences]:
-    """What counts for these progresses: by their ids, and then by requirement id."""
+def of(progress: Mapping[int, rules.Template]) -> Mapping[int, rules.Occurrences]:
+    """What counts for these progresses under the rules that the caller has: by their ids, and then by requirement id.
+
+    Args:
+        progress: by its id the template, with its rules.
+    """
     if not progress:
         return {}
-    rows = Occurrence.objects.of_now().filter(progress__in=progress)
+    begun_anew = {each.id: each.begun_anew for template in progress.values() for each in template.counted}
     found: defaultdict[int, defaultdict[int, list[rules.Occurrence]]] = defaultdict(lambda: defaultdict(list))
-    columns = ("progress", "requirement", "time", "event", "value", "fulfills", "alone")
-    for owner, requirement, time, event, value, fulfills, alone in rows.values_list(*columns):
-        found[owner][requirement].append(rules.Occurrence(time, event, value, fulfills, alone))
+    columns = ("begun_anew", "progress", "requirement", "time", "event", "value", "fulfills", "alone")
+    rows = Occurrence.objects.filter(progress__in=list(progress)).values_list(*columns)
+    for number, owner, requirement, time, event, value, fulfills, alone in rows:
+        if number == begun_anew.get(requirement):
+            found[owner][requirement].append(rules.Occurrence(time, event, value, fulfills, alone))
     return found
 
 

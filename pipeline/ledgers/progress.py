@@ -35,6 +35,10 @@ class Recorded:
     reset: set[int] = field(default_factory=set)
 
 
+class Forgotten(Exception):
+    """What an event decides anew was forgotten since it was read, for the rules were changed: it has to be read again."""
+
+
 class Moment(NamedTuple):
     """What an event does to one progress, which was one thing before and is another after."""
 
@@ -64,13 +68,20 @@ def record(occasions: Sequence[Occasion], configuration: Compiled) -> list[Recor
     Args:
         occasions: at most one of each learner.
         configuration: what they were matched against.
+
+    Raises:
+        Forgotten: the rules were changed meanwhile.
     """
     progress = _opened(occasions)
     stored = _stored(progress.values())
-    counting = [
-        progress[_owner(each, match)].pk for each in occasions for match in each.matches if match.template.counted
-    ]
-    noted = occurrences.of(counting)
+    noted = occurrences.of(
+        {
+            progress[_owner(each, match)].pk: match.template
+            for each in occasions
+            for match in each.matches
+            if match.template.counted
+        }
+    )
     recorded: list[Recorded] = []
     moments: list[Moment] = []
     for occasion in occasions:
@@ -148,7 +159,9 @@ def _write(moments: Sequence[Moment], stored: Stored, configuration: Compiled) -
             elif old:
                 undecided.append(old.pk)
     Fulfillment.objects.bulk_create(created)
-    Fulfillment.objects.bulk_update(updated, ["fulfilled", "event", "time", "matched"], batch_size=bulk.UPDATED_AT_ONCE)
+    fields = ["fulfilled", "event", "time", "matched"]
+    if Fulfillment.objects.bulk_update(updated, fields, batch_size=bulk.UPDATED_AT_ONCE) < len(updated):
+        raise Forgotten
     if undecided:
         Fulfillment.objects.filter(pk__in=undecided).delete()
 
@@ -172,19 +185,20 @@ def _matched(
 ) -> dict[str, object]:
     """The requirement or penalty that the deciding event matched, by its stable name, with its rules as they stood.
 
-    Without both, if that event came before: then it may have matched other rules than those of now.
+    Without both, if it matched them under other rules than those of now, or may have.
     """
     template = moment.match.template
+    condition: rules.Requirement | rules.Penalty | None
     if decision.event != moment.event.id:
         return dict(old.matched) if old and old.event == decision.event else {"rules": []}
-    condition: rules.Requirement | rules.Penalty
     if decision.fulfilled:
         condition = next(item for item in template.requirements if item.id == requirement)
         name = {"requirement": configuration.requirement_slugs[requirement]}
     else:
-        condition = next(
-            item for item in template.penalties if requirement in item.requirements and _meets(moment.event, item)
-        )
+        taking_back = (item for item in template.penalties if requirement in item.requirements)
+        condition = next((item for item in taking_back if _meets(moment.event, item)), None)
+        if condition is None:
+            return {"rules": []}
         name = {"penalty": configuration.penalty_slugs[condition.id]}
     return {**name, "rules": [[rule.path, rule.operator, rule.value] for rule in condition.rules]}
 

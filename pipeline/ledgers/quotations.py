@@ -10,7 +10,18 @@ from django.db.models import Model, Q, QuerySet
 
 from pipeline.bus.codec import decode_raw
 from pipeline.ledgers.pseudonyms import Identity
-from pipeline.models import Badge, BadgeHistory, Event, EventStatus, Fulfillment, Learner, Signal, Webhook
+from pipeline.models import (
+    Badge,
+    BadgeHistory,
+    Event,
+    EventStatus,
+    Fulfillment,
+    Learner,
+    Occurrence,
+    Signal,
+    Webhook,
+)
+from pipeline.rules import LONGEST_TEXT_OF_VALUE
 
 CHUNK = 500
 """Rows read at a time."""
@@ -21,7 +32,7 @@ def remove(identity: Identity, learner: Learner) -> int:
 
     1. Texts about the person and their badges lose username, e-mail and name.
     2. Texts that may be about anybody lose the e-mail only: a username or a name in them may be another word, or another's.
-    3. The matched rules of the person's progress lose what they compare with.
+    3. The matched rules of the person's progress lose what they compare with, and what they counted what it was told apart by.
 
     The errors and notes of the events that name them are not among them.
     """
@@ -37,7 +48,7 @@ def remove(identity: Identity, learner: Learner) -> int:
         for rows, fields in _texts_about_anybody()
         for row in rows.filter(_quoting(identity.emails, fields)).iterator(CHUNK)
     )
-    return changed + _remove_from_matched(identity, learner)
+    return changed + _remove_from_matched(identity, learner) + _remove_from_counted(identity, learner)
 
 
 def remove_from(row: Model, fields: Sequence[str], removed: Callable[[str], str]) -> bool:
@@ -137,4 +148,15 @@ def _remove_from_matched(identity: Identity, learner: Learner) -> int:
         if rules != row.matched["rules"]:
             rows = Fulfillment.objects.filter(pk=row.pk, event=row.event)
             changed += rows.update(matched=row.matched | {"rules": rules})
+    return changed
+
+
+def _remove_from_counted(identity: Identity, learner: Learner) -> int:
+    """Events may be told apart by a text that somebody wrote."""
+    changed = 0
+    counted = Occurrence.objects.filter(progress__learner=learner, value__isnull=False).exclude(value="")
+    for pk, path, value in counted.values_list("pk", "requirement__distinct", "value").iterator(CHUNK):
+        after = identity.removed_from_value(path, value or "")[:LONGEST_TEXT_OF_VALUE]
+        if after != value:
+            changed += Occurrence.objects.filter(pk=pk).update(value=after)
     return changed

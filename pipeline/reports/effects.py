@@ -17,7 +17,7 @@ def decisions(event: Event) -> QuerySet[Fulfillment]:
 
 def counted(event: Event) -> QuerySet[Occurrence]:
     """Where this event counts, or takes back what counted, for requirements that more than the newest event decides."""
-    mine = Occurrence.objects.filter(progress__learner__lms_user_id=event.lms_user_id or 0, event=event.pk)
+    mine = Occurrence.objects.of_now().filter(progress__learner__lms_user_id=event.lms_user_id or 0, event=event.pk)
     return mine.select_related("requirement", "progress__template").order_by("pk")
 
 

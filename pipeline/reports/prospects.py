@@ -119,7 +119,7 @@ def _cases(template: rules.Template, learners: set[int]) -> defaultdict[tuple[in
     cases: defaultdict[tuple[int, str], _Case] = defaultdict(_Case)
     stored = Progress.objects.filter(template=template.id, learner__lms_user_id__in=learners)
     rows = list(stored.select_related("learner").prefetch_related("fulfillments"))
-    noted = occurrences.of([row.pk for row in rows]) if template.counted else {}
+    noted = occurrences.of(dict.fromkeys((row.pk for row in rows), template)) if template.counted else {}
     for row in rows:
         cases[row.learner.lms_user_id, row.value].progress = known(row.fulfillments.all(), noted.get(row.pk, {}))
     badges = Badge.objects.filter(template=template.id, learner__lms_user_id__in=learners).order_by("cycle")

@@ -62,7 +62,9 @@ def _badge(learner: Learner | None, template: rules.Template, value: str | None)
 
 def _stored(learner: Learner | None, template: rules.Template, value: str | None) -> rules.Progress:
     row = Progress.objects.filter(learner=learner, template=template.id, value=value).first() if learner else None
-    return known(row.fulfillments.all(), occurrences.of([row.pk]).get(row.pk, {})) if row else rules.Progress()
+    return (
+        known(row.fulfillments.all(), occurrences.of({row.pk: template}).get(row.pk, {})) if row else rules.Progress()
+    )
 
 
 def _steps(

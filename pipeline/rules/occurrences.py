@@ -39,10 +39,13 @@ MOST_LOOKED_AT = 2000
 
 
 def newest(occurrences: Collection[Occurrence]) -> Collection[Occurrence]:
-    """Return those that decide: of more than `MOST_LOOKED_AT` the newest.  Which these are hangs on no order of arrival."""
+    """Return those that decide: of more than `MOST_LOOKED_AT` what is enough alone, and the newest.
+
+    Which these are hangs on no order of arrival.
+    """
     if len(occurrences) <= MOST_LOOKED_AT:
         return occurrences
-    return sorted(occurrences, key=_rank)[-MOST_LOOKED_AT:]
+    return sorted(occurrences, key=lambda each: (each.alone, _rank(each)))[-MOST_LOOKED_AT:]
 
 
 def decide(template: Template, occurrences: Mapping[int, Collection[Occurrence]]) -> dict[int, Decision]:

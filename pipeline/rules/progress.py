@@ -54,7 +54,10 @@ class Progress:
         for requirement, occurrence in occurrences_of(match, payload, time, event).items():
             occurrences[requirement] = _with(occurrences.get(requirement, ()), occurrence)
         of_newest = {each: decision for each, decision in decisions.items() if each not in counted}
-        return Progress(of_newest | decide(template, occurrences), occurrences)
+        of_counted = decide(template, occurrences)
+        if not match.resets:
+            of_counted |= self._pushed_out(counted, of_counted)
+        return Progress(of_newest | of_counted, occurrences)
 
     def changed(self, after: "Progress") -> set[int]:
         """The requirements that another event decides afterwards; or none, where what they come after was taken back."""
@@ -65,15 +68,20 @@ class Progress:
         """Tell whether what happened took anything back."""
         return not self.changed(after) <= set(after.fulfilled)
 
+    def _pushed_out(self, counted: Collection[int], decided: Mapping[int, Decision]) -> dict[int, Decision]:
+        """What was fulfilled and is not any more, though nothing was taken back: newer events took the place of others."""
+        fulfilled = {each for each, decision in decided.items() if decision.fulfilled}
+        return {each: self.decisions[each] for each in self.fulfilled if each in counted and each not in fulfilled}
+
     def _with_what_was_decided(self, template: Template) -> dict[int, Collection[Occurrence]]:
         """The occurrences, and what decided a requirement while its rules were others, where these do not say it."""
         occurrences = dict(self.occurrences)
         counted = [each.id for each in template.counted if each.id in self.decisions]
         decided = decide(template, occurrences) if counted else {}
         for requirement in counted:
-            old, new = self.decisions[requirement], decided.get(requirement)
-            if new is None or (old.fulfilled and not new.fulfilled):
-                known = occurrences.get(requirement, ())
+            old, new, known = self.decisions[requirement], decided.get(requirement), occurrences.get(requirement, ())
+            is_noted = any(each.event == old.event for each in known)
+            if new is None or (old.fulfilled and not new.fulfilled) or not is_noted:
                 value = next((each.value for each in known if each.event == old.event), None)
                 carried = Occurrence(old.time, old.event, value, fulfills=old.fulfilled, alone=old.fulfilled)
                 occurrences[requirement] = _with(known, carried)
