@@ -14,7 +14,7 @@ def require_badges_enabled() -> None:
     if settings.BADGES_ENABLED:
         return
     sys.stderr.write(
-        "Badges are switched off, so there is nothing to do: "
+        "Badges are switched off, so nothing is done: "
         "set BADGES_ENABLED=true (environment) or BADGES_ENABLED: true (the BADGES_CFG file) and start again.\n"
     )
     sys.exit(1)

@@ -1,10 +1,12 @@
 """What people are told before and after they change a template that is active."""
 
+from collections.abc import Iterator, Mapping
+
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from pipeline.admin.backfill import offered
-from pipeline.models import Template
+from pipeline.models import Requirement, Template
 from pipeline.reports.reach import reach
 
 
@@ -31,7 +33,9 @@ def before_a_change(template: Template) -> str:
             _(
                 "A changed rule counts for events from now on. Who holds the badge keeps it, also where a requirement is "
                 "added, until a penalty takes back a requirement while something is missing. Removing a requirement removes "
-                "what learners achieved in it."
+                "what learners achieved in it. If another event type, other rules or other differences count for a requirement "
+                "that takes several events, or other requirements come after it no more, what it has counted so far is "
+                "forgotten."
             ),
         )
     )
@@ -41,3 +45,18 @@ def after_a_change(template: Template) -> str:
     """What to say when an active template, one of its requirements or one of its penalties was changed."""
     changed = _("The change of “%(name)s” counts for events from now on.") % {"name": template.name}
     return offered(f"{changed} {learners_concerned(template)}", template)
+
+
+def forgotten(learners: Mapping[int, int]) -> Iterator[str]:
+    """What to say of requirements that count anew: for how many learners what they had counted is forgotten.
+
+    Args:
+        learners: that number by requirement id.
+    """
+    for row in Requirement.objects.filter(pk__in=[pk for pk, number in learners.items() if number]):
+        text = ngettext(
+            "“%(id)s” counts anew: what it had counted for %(number)s learner is forgotten.",
+            "“%(id)s” counts anew: what it had counted for %(number)s learners is forgotten.",
+            learners[row.pk],
+        )
+        yield text % {"id": row.slug, "number": learners[row.pk]}

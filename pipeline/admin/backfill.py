@@ -17,13 +17,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from pipeline import nudges
-from pipeline.configuration import ruleset
 from pipeline.ledgers import backfills
 from pipeline.ledgers.kept import Span
 from pipeline.models import Backfill, BackfillState, Template
 from pipeline.reports.phrases import moment
 from pipeline.reports.prospects import Totals, totals
-from pipeline.stages.backfill import CantRun, rules_of
+from pipeline.stages.backfill import CantRun, compiled, rules_of
 
 SECONDS = 5.0
 """How long the page looks at kept events for its numbers; after that it says by how many they are."""
@@ -105,8 +104,8 @@ def _begin(model_admin: ModelAdmin, request: HttpRequest, template: Template, si
     """Begin, or go on with one that was stopped.  Says whether that could be; tells why not."""
     try:
         row = backfills.begin(template, rules_of(template)[1], since, request.user.get_username())
-    except CantRun:
-        messages.error(request, _("Activate the template first: events can't change anything before."))
+    except CantRun as reason:
+        messages.error(request, str(reason))
         return False
     except backfills.RunsOtherwise:
         messages.error(request, _("One that goes back to another time is running. Stop it first."))
@@ -134,16 +133,22 @@ def _to_template(template: Template) -> HttpResponseRedirect:
 def _foreseen(template: Template, form: SinceForm) -> dict[str, Any]:
     """What would come of it, in words; or why nothing can."""
     try:
-        compiled = ruleset.compiled(template)
-    except ValueError as error:
-        return {"problem": _("The template is broken, and takes no part in anything: %(error)s.") % {"error": error}}
-    if not compiled.requirements:
-        return {"problem": _("The template has no requirement, so no event means anything to it.")}
+        as_active = compiled(template)
+    except CantRun as reason:
+        return {"problem": str(reason)}
     if not form.is_valid():
         return {}
-    found = totals(compiled, Span(form.time, timezone.now()), SECONDS)
-    inactive = "" if template.active else _("Activate the template first: events can't change anything before.")
-    return {"problem": inactive, "foreseen": _numbers(found), "rest": _rest(found)}
+    found = totals(as_active, Span(form.time, timezone.now()), SECONDS)
+    return {"problem": _inactive(template), "foreseen": _numbers(found), "rest": _rest(found)}
+
+
+def _inactive(template: Template) -> str:
+    """Why a template that could be compiled takes no part all the same; empty if it does."""
+    try:
+        rules_of(template)
+    except CantRun as reason:
+        return str(reason)
+    return ""
 
 
 def _numbers(found: Totals) -> str:

@@ -1,6 +1,6 @@
 """Requirements and penalties with their rules in the admin."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,13 +15,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
-from pipeline.admin.affected import after_a_change, before_a_change
+from pipeline.admin.affected import after_a_change, before_a_change, forgotten
 from pipeline.admin.rule_forms import BEYOND_ONE_EVENT, ConditionForm, PenaltyForm, RequirementForm
 from pipeline.admin.rule_rows import PenaltyRuleFormSet, RuleForm, RuleFormSet, editor_data
 from pipeline.admin.search import number_of
 from pipeline.admin.wrong_input import ToleratesWrongInput
 from pipeline.bus.descriptions import describe
-from pipeline.configuration.counting import begin_anew, counted
+from pipeline.configuration.counting import Counted, begin_anew, counted
 from pipeline.models import Fulfillment, Penalty, PenaltyRule, Requirement, RequirementRule, Template
 from pipeline.reports.clauses import extent
 from pipeline.reports.sentence import WHOLE_RULE, sentence
@@ -166,14 +166,14 @@ class RequirementAdmin(ConditionAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the rules; where something else counts now, what was counted is forgotten."""
         super().save_related(request, form, formsets, change)
-        begin_anew(form.instance.template, form.counted_before)
+        _begin_anew(request, form.instance.template, form.counted_before)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Requirement]) -> None:
         """Delete them, be it one; those that they came after may count no more."""
         before = {row.template: counted(row.template) for row in queryset.select_related("template")}
         super().delete_queryset(request, queryset)
         for template, of_template in before.items():
-            begin_anew(template, of_template)
+            _begin_anew(request, template, of_template)
 
     def delete_model(self, request: HttpRequest, obj: Requirement) -> None:
         """Delete one, as one of several."""
@@ -213,6 +213,12 @@ def _named_template(request: HttpRequest) -> Template | None:
     """The template that the address names as `?template=`."""
     number = number_of(request.GET.get("template", ""))
     return None if number is None else Template.objects.filter(pk=number).first()
+
+
+def _begin_anew(request: HttpRequest, template: Template, before: Mapping[int, Counted]) -> None:
+    """Forget what was counted where something else counts now, and tell for how many learners."""
+    for text in forgotten(begin_anew(template, before)):
+        messages.warning(request, text)
 
 
 def _to_template(row: Requirement | Penalty) -> HttpResponse:

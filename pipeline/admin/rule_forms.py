@@ -1,5 +1,7 @@
 """Forms of requirements and penalties."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
@@ -20,10 +22,10 @@ from pipeline.admin.written_fields import EndField, LengthField, StartField
 from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
 from pipeline.configuration import conditions
-from pipeline.configuration.activation import event_type_problem
+from pipeline.configuration.activation import event_type_problem, wanted
 from pipeline.configuration.conditions import Wanted
 from pipeline.models import Penalty, Requirement, Template
-from pipeline.models.configuration import MOST_COUNTED
+from pipeline.models.configuration import BADGE_EVENTS, MOST_COUNTED
 
 SLUG_LENGTH = 100
 
@@ -198,26 +200,39 @@ class RequirementForm(ConditionForm):
         """What is senseless by itself, or in the order of the template's requirements; what the rules add, they tell."""
         cleaned = super().clean()
         if not self.errors:
-            for problem in self._problems(cleaned):
-                self.add_error(FIELD_OF[problem.field], str(problem))
+            for field, problem in self._problems(self._entered(cleaned)):
+                self.add_error(field, problem)
         return cleaned
 
-    def _problems(self, cleaned: dict[str, Any]) -> list[conditions.Problem]:
-        asked = {name: cleaned[name] for name in ("slug", "event_type", "count", "distinct", "within")}
-        spans = {name: cleaned[name] for name in ("counts_from", "counts_until")}
-        template = self.instance.template
-        found = conditions.requirement_problems(Wanted(**asked, **spans), template.per)
-        order = conditions.order_problems(self._in_order(cleaned)).get(cleaned["slug"])
-        return [problem for problem in (*found, order) if problem and problem.field in FIELD_OF]
+    def _entered(self, cleaned: dict[str, Any]) -> Wanted:
+        """The requirement as entered, without its rules."""
+        asked = {name: cleaned[name] for name in ("slug", "event_type", *BEYOND_ONE_EVENT)}
+        return Wanted(**asked | {"after": cleaned["after"].slug if cleaned["after"] else ""})
 
-    def _in_order(self, cleaned: dict[str, Any]) -> list[Wanted]:
-        """All requirements of the template with what they come after, this one as entered."""
-        others = list(Requirement.objects.filter(template=self.instance.template).exclude(pk=self.instance.pk))
-        slugs: dict[int | None, str] = {self.instance.pk: cleaned["slug"], None: ""}
-        slugs |= {row.pk: row.slug for row in others}
-        after = cleaned["after"].slug if cleaned["after"] else ""
-        this = Wanted(cleaned["slug"], cleaned["event_type"], after=after)
-        return [this, *(Wanted(row.slug, row.event_type, after=slugs[row.after_id]) for row in others)]
+    def _problems(self, entered: Wanted) -> Iterator[tuple[str, str]]:
+        """What is wrong, each with the field of the form at which to say so."""
+        rows = list(self.instance.template.requirements.prefetch_related("rules", "after"))
+        known, order = conditions.order_problems(list(map(wanted, rows))), self._order_problems(entered, rows)
+        own = order.pop(entered.slug, None)
+        for problem in (*conditions.requirement_problems(entered, self.instance.template.per), own):
+            if problem and problem.field in FIELD_OF:
+                yield FIELD_OF[problem.field], str(problem)
+        for slug, problem in order.items():
+            if own is None and slug not in known:
+                text = _("“%(id)s” comes after it: %(problem)s") % {"id": slug, "problem": problem}
+                yield self._to_blame(entered), text
+
+    def _order_problems(self, entered: Wanted, rows: Iterable[Requirement]) -> dict[str, conditions.Problem]:
+        """What is wrong with the order of the template's requirements, these as stored but this one as entered."""
+        slugs = {row.pk: row.slug for row in rows} | {self.instance.pk: entered.slug, None: ""}
+        others = (replace(wanted(row), after=slugs[row.after_id]) for row in rows if row.pk != self.instance.pk)
+        return conditions.order_problems([entered, *others])
+
+    def _to_blame(self, entered: Wanted) -> str:
+        """The field by whose change another requirement can't come after this one any more."""
+        if entered.event_type in BADGE_EVENTS:
+            return "event_type"
+        return "counts_from" if "counts_from" in self.changed_data else "after"
 
 
 class PenaltyForm(ConditionForm):

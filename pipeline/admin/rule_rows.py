@@ -1,7 +1,6 @@
 """Forms of rules: key path, operator, value.  All is checked here; `badges/rules.js` only makes it comfortable."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -14,7 +13,7 @@ from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
 from pipeline.configuration import conditions
 from pipeline.configuration.activation import path_problem, wanted
-from pipeline.configuration.conditions import Wanted
+from pipeline.configuration.circles import badge_circle
 from pipeline.configuration.values import with_zone
 from pipeline.models import Operator, Penalty, Requirement, Template
 from pipeline.models.configuration import LONGEST_VALUE
@@ -168,30 +167,15 @@ def type_words(event_type: str) -> dict[str, str]:
 def _problems_of_rules(condition: Requirement | Penalty, rules: tuple[tuple[str, str, str], ...]) -> Iterator[str]:
     """What is wrong with a condition that it is not without its rules: the form of the condition tells that itself."""
     template = condition.template
-    known = conditions.requirement_problems(_wanted(condition, ()), template.per)
-    for problem in conditions.requirement_problems(_wanted(condition, rules), template.per):
+    known = conditions.requirement_problems(wanted(condition, ()), template.per)
+    for problem in conditions.requirement_problems(wanted(condition, rules), template.per):
         if problem not in known or problem.field == "rules":
             yield str(problem)
     if isinstance(condition, Requirement):
         others = template.requirements.exclude(pk=condition.pk).prefetch_related("rules", "after")
-        circle = conditions.badge_circle(template.uuid, [_wanted(condition, rules), *map(wanted, others)])
+        circle = badge_circle(template.uuid, [wanted(condition, rules), *map(wanted, others)])
         if circle:
             names = dict(Template.objects.filter(uuid__in=circle).values_list("uuid", "name"))
             way = [names.get(each, str(each)) for each in (*circle, circle[0])]
             text = _("Each of these badges would need the next, so that none is ever awarded: %(way)s.")
             yield text % {"way": " → ".join(way)}
-
-
-def _wanted(condition: Requirement | Penalty, rules: tuple[tuple[str, str, str], ...]) -> Wanted:
-    """A requirement or penalty as it was entered, stored or not, with rules as they were entered."""
-    asked = Wanted(condition.slug, condition.event_type, rules)
-    if isinstance(condition, Penalty):
-        return asked
-    return replace(
-        asked,
-        count=condition.count,
-        distinct=condition.distinct,
-        within=condition.within,
-        counts_from=condition.counts_from,
-        counts_until=condition.counts_until,
-    )

@@ -14,8 +14,7 @@ from pipeline.bus.descriptions import describe
 from pipeline.models import Event, Learner
 from pipeline.reports.comparisons import SIGNS
 from pipeline.reports.phrases import moment
-from pipeline.reports.trial_outcome import LearnerTrial, PenaltyTrial, RequirementTrial, RuleTrial, Trial, Verdict
-from pipeline.rules import Decision
+from pipeline.reports.trial_outcome import LearnerTrial, PenaltyTrial, RequirementTrial, RuleTrial, Step, Trial, Verdict
 
 VARIANTS = {
     Verdict.AWARDED: "success",
@@ -126,13 +125,20 @@ def _learner_link(learner: LearnerTrial) -> str:
 def _progress(learner: LearnerTrial) -> Table:
     return {
         "headers": [_("Requirement"), _("Today"), _("What the event does")],
-        "rows": [[step.requirement, _decision(step.before), step.words] for step in learner.steps],
+        "rows": [[step.requirement, _today(step), step.words] for step in learner.steps],
     }
 
 
-def _decision(decision: Decision | None) -> str:
+def _today(step: Step) -> str:
+    """What decides the requirement; of one that takes several events, one that takes back may leave others that count."""
+    decision = step.before
     if decision is None:
         return _("not fulfilled: no event has met it")
     time = link(Event, decision.event, moment(decision.time))
-    words = _("fulfilled by the event of {time}") if decision.fulfilled else _("taken back by the event of {time}")
+    if decision.fulfilled:
+        words = _("fulfilled by the event of {time}")
+    elif step.count:
+        words = _("not fulfilled: the event of {time} last took something back")
+    else:
+        words = _("taken back by the event of {time}")
     return format_html(words, time=time)

@@ -1,6 +1,6 @@
 """Form fields for lengths and limits of time, written as in the configuration file: `90d`, `2026-06-30`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -69,9 +69,7 @@ class StartField(WrittenField):
 
     def write(self, value: datetime) -> str:
         """A date, if that says it."""
-        time = value.astimezone(UTC)
-        date = time.date().isoformat()
-        return date if spans.start(date) == time else time.isoformat()
+        return spans.written_start(value)
 
 
 class EndField(WrittenField):
@@ -83,6 +81,4 @@ class EndField(WrittenField):
 
     def write(self, value: datetime) -> str:
         """A date, if that says it."""
-        time = value.astimezone(UTC)
-        date = (time - timedelta(days=1)).date().isoformat()
-        return date if spans.end(date) == time else time.isoformat()
+        return spans.written_end(value)

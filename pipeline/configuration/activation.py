@@ -6,9 +6,9 @@ from django.utils.translation import gettext as _
 
 from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
+from pipeline.configuration.circles import badge_circle
 from pipeline.configuration.conditions import (
     Wanted,
-    badge_circle,
     order_problems,
     per_problem,
     requirement_problems,
@@ -64,9 +64,10 @@ def duplicates_allowed(template: Template) -> bool | None:
     return template.allows_duplicates if template.synced_at else None
 
 
-def wanted(row: Requirement | Penalty) -> Wanted:
-    """A stored requirement or penalty as the checks take it."""
-    rules = tuple((rule.data_path, rule.operator, rule.value) for rule in row.rules.all())
+def wanted(row: Requirement | Penalty, rules: tuple[tuple[str, str, str], ...] | None = None) -> Wanted:
+    """A requirement or penalty as the checks take it, with its stored rules or, for it may not be stored yet, with others."""
+    if rules is None:
+        rules = tuple((rule.data_path, rule.operator, rule.value) for rule in row.rules.all())
     if isinstance(row, Penalty):
         return Wanted(row.slug, row.event_type, rules)
     return Wanted(

@@ -150,7 +150,7 @@ def _rule(place: Place, event_type: str, paths: Mapping[str, str] | None) -> Rul
     zoned = with_zone(type_word, value)
     if zoned != value and place.problems_noted == noted:
         fields["value"].warn(f"{value!r} has no time zone and is taken as {zoned!r}")
-    return RuleEntry(path, operator, zoned)
+    return RuleEntry(path, operator, zoned, fields["value"])
 
 
 def _value(place: Place, operator: str, type_word: str) -> str:

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
-from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from pipeline import rules
 from pipeline.bus import catalogue
 from pipeline.bus.descriptions import describe
+from pipeline.configuration.spans import written_end, written_start
 from pipeline.configuration.values import allowed_instead, with_zone
-from pipeline.models import Operator, RequirementRule
+from pipeline.models import Operator
 from pipeline.models.configuration import BADGE_EVENTS, MOST_COUNTED
 
 TEMPLATE_PATH = "template.uuid"
@@ -127,12 +127,14 @@ def requirement_problems(wanted: Wanted, per: str = "") -> list[Problem]:
 def order_problems(wanted: Sequence[Wanted]) -> dict[str, Problem]:
     """What is wrong with the order of a template's requirements, by slug.
 
-    `after` names none, itself, one whose time nobody can foresee, or leads in a circle.
+    `after` names none, itself, one whose time nobody can foresee or that is too late, or leads in a circle.
     """
-    preceding = {each.slug: each.after for each in wanted}
-    of_badges = {each.slug for each in wanted if each.event_type in BADGE_EVENTS}
+    by_slug = {each.slug: each for each in wanted}
+    preceding = {slug: each.after for slug, each in by_slug.items()}
+    of_badges = {slug for slug, each in by_slug.items() if each.event_type in BADGE_EVENTS}
     found = {}
     for slug, after in preceding.items():
+        way = _way_from(slug, preceding)
         if after == slug:
             found[slug] = Problem("after", _("A requirement can't come after itself."))
         elif after and after not in preceding:
@@ -141,9 +143,11 @@ def order_problems(wanted: Sequence[Wanted]) -> dict[str, Problem]:
             found[slug] = Problem("after", message, allowed)
         elif after in of_badges:
             found[slug] = Problem("after", _badge_time())
-        elif circle := _circle_of(slug, preceding):
+        elif preceding.get(way[-1]) == slug:
             message = _("The requirements come after each other in a circle: %(circle)s.")
-            found[slug] = Problem("after", message % {"circle": _(" after ").join((*circle, slug))})
+            found[slug] = Problem("after", message % {"circle": _(" after ").join((*way, slug))})
+        elif too_late := _too_late([by_slug[each] for each in way if each in by_slug]):
+            found[slug] = Problem("after", too_late)
     return found
 
 
@@ -195,53 +199,9 @@ def per_change_problem(stored: str, per: str) -> Problem | None:
     return Problem("per", message % words, stored or _("none"))
 
 
-def badge_circle(uuid: UUID, wanted: Iterable[Wanted]) -> list[UUID]:
-    """The templates of a circle in which each needs a badge of the next and the last of the first, which is this one.
-
-    Empty if there is none. Penalties close no circle: what they take back is earned anew by an event alone.
-
-    Args:
-        uuid: the template.
-        wanted: its requirements, as somebody wants them; those of all others are taken as stored.
-    """
-    return circle(uuid, {**stored_needs(), uuid: needs(wanted)})
-
-
-def needs(wanted: Iterable[Wanted]) -> frozenset[UUID]:
-    """The templates whose badges requirements ask for."""
-    return frozenset(
-        template
-        for each in wanted
-        if each.event_type in BADGE_EVENTS
-        for path, operator, value in each.rules
-        if path == TEMPLATE_PATH and operator in NAMING
-        for template in _uuids(_named(operator, value))
-    )
-
-
-def stored_needs() -> dict[UUID, frozenset[UUID]]:
-    """The templates whose badges the stored requirements ask for, by the template that asks."""
-    rows = RequirementRule.objects.filter(
-        requirement__event_type__in=BADGE_EVENTS, data_path=TEMPLATE_PATH, operator__in=NAMING
-    ).values_list("requirement__template__uuid", "operator", "value")
-    found: dict[UUID, frozenset[UUID]] = {}
-    for asking, operator, value in rows:
-        found[asking] = found.get(asking, frozenset()) | frozenset(_uuids(_named(operator, value)))
-    return found
-
-
-def circle(start: UUID, needed: Mapping[UUID, Iterable[UUID]]) -> list[UUID]:
-    """A shortest way from a template back to itself, each needing a badge of the next; empty if there is none."""
-    ways = {start: [start]}
-    waiting = [start]
-    for template in waiting:
-        for each in sorted(needed.get(template, ())):
-            if each == start:
-                return ways[template]
-            if each not in ways:
-                ways[each] = [*ways[template], each]
-                waiting.append(each)
-    return []
+def named(operator: str, value: str) -> list[str]:
+    """The values that a rule with one of the operators `NAMING` lets through."""
+    return rules.lines(value) if operator == Operator.IN else [value]
 
 
 def _list_problem(type_word: str, operator: str, listed: list[str]) -> Problem | None:
@@ -281,12 +241,12 @@ def _of_event_type(wanted: Wanted) -> Iterator[Problem]:
     """A badge of any template would be one of its own, too: it would need itself."""
     if wanted.event_type not in BADGE_EVENTS:
         return
-    named = [_named(operator, value) for path, operator, value in wanted.rules if _names_templates(path, operator)]
-    if not named:
+    templates = [named(operator, value) for path, operator, value in wanted.rules if _names_templates(path, operator)]
+    if not templates:
         message = _("“%(title)s” needs a rule that says whose badge: %(path)s with one of the operators %(operators)s.")
         words = {"title": describe(wanted.event_type).title, "path": TEMPLATE_PATH, "operators": ", ".join(NAMING)}
         yield Problem("rules", message % words)
-    for value in (value for values in named for value in values):
+    for value in (value for values in templates for value in values):
         if allowed := allowed_instead("UUID", value):
             message = _("“%(value)s” at %(path)s is no id of a template.")
             yield Problem("rules", message % {"value": value, "path": TEMPLATE_PATH}, allowed)
@@ -352,7 +312,7 @@ def _most_different(wanted: Wanted) -> int | None:
     if type_word in ("integer", "number"):
         return None
     listed = [
-        len(set(_named(operator, value)))
+        len(set(named(operator, value)))
         for path, operator, value in wanted.rules
         if path == wanted.distinct and operator in NAMING
     ]
@@ -364,8 +324,8 @@ def _booleans_left(wanted: Wanted) -> set[bool | None]:
     left: set[bool | None] = {True, False}
     for path, operator, value in wanted.rules:
         if path == wanted.distinct and operator in _EQUALITY:
-            named = {rules.parse_boolean(value)}
-            left = left & named if operator == Operator.EQUALS else left - named
+            told = {rules.parse_boolean(value)}
+            left = left & told if operator == Operator.EQUALS else left - told
     return left
 
 
@@ -382,25 +342,27 @@ def _per_in_words(per: str) -> str:
     return _("for each value of %(path)s") % {"path": per} if per else _("in all")
 
 
-def _circle_of(slug: str, preceding: Mapping[str, str]) -> list[str]:
-    """The slugs of the circle on which this one is, from it on; empty if it is on none."""
+def _way_from(slug: str, preceding: Mapping[str, str]) -> list[str]:
+    """The slug, that of the requirement that it comes after, and so on; up to where it would enter a circle."""
     way = [slug]
     while (after := preceding.get(way[-1], "")) and after not in way:
         way.append(after)
-    return way if after == slug else []
+    return way
+
+
+def _too_late(way: Sequence[Wanted]) -> str:
+    """Why no event can count for the first of these, which come after each other; empty if one can."""
+    last, *before = way
+    for each in before:
+        if last.counts_until and each.counts_from and each.counts_from >= last.counts_until:
+            message = _(
+                "“%(first)s”, which must be fulfilled before, counts from %(start)s on, and this one until %(end)s: no "
+                "event would ever count."
+            )
+            limits = {"start": written_start(each.counts_from), "end": written_end(last.counts_until)}
+            return message % {"first": each.slug, **limits}
+    return ""
 
 
 def _names_templates(path: str, operator: str) -> bool:
     return path == TEMPLATE_PATH and operator in NAMING
-
-
-def _named(operator: str, value: str) -> list[str]:
-    return rules.lines(value) if operator == Operator.IN else [value]
-
-
-def _uuids(texts: Iterable[str]) -> Iterator[UUID]:
-    for text in texts:
-        try:
-            yield UUID(text)
-        except ValueError:
-            continue

@@ -6,13 +6,15 @@ wrong before the tables are touched is refused here, all of it at once.
 
 import re
 from collections.abc import Collection, Hashable, Iterable
+from dataclasses import replace
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
+from pipeline.configuration.circles import circle, needs
 from pipeline.configuration.condition_places import ConditionPlace, read_penalty, read_requirement, refuse
-from pipeline.configuration.conditions import circle, needs, order_problems, per_change_problem, per_problem
+from pipeline.configuration.conditions import order_problems, per_change_problem, per_problem
 from pipeline.configuration.entries import Document, Known, OrganizationEntry, RequirementEntry, TemplateEntry
 from pipeline.configuration.organizations import ENVIRONMENT_PREFIX
 from pipeline.configuration.places import NO_UUID, Place, Report, parse_yaml
@@ -48,7 +50,7 @@ def read_document(content: bytes, file: str, known: Known) -> Document:
     templates = tuple(_template(place, seen, owners, known) for place in places)
     _refuse_circles(templates, places, known)
     report.raise_problems()
-    _warn_of_strangers(templates, places, known)
+    _warn_of_strangers(templates, known)
     warnings = sorted(report.warnings, key=lambda warning: warning.line)
     return Document(organizations, templates, tuple(map(str, warnings)))
 
@@ -125,16 +127,16 @@ def _refuse_circles(templates: Iterable[TemplateEntry], places: Iterable[Place],
             place.refuse(f"the template would need a badge of its own: {way}")
 
 
-def _warn_of_strangers(templates: Iterable[TemplateEntry], places: Iterable[Place], known: Known) -> None:
+def _warn_of_strangers(templates: Collection[TemplateEntry], known: Known) -> None:
     """Warn of what goes by badges of templates that there are not: they may come later, or the id is a slip of the hand."""
     there = {*known.templates, *(entry.uuid for entry in templates)}
-    for entry, place in zip(templates, places, strict=True):
-        for wanted in (*(each.wanted for each in entry.requirements), *(each.wanted for each in entry.penalties)):
-            for uuid in sorted(needs([wanted]) - there):
-                place.warn(
-                    f"{wanted.slug!r} goes by badges of {uuid}, a template of neither this file nor the database: no event "
-                    "matches until there is one"
-                )
+    conditions = (each for entry in templates for each in (*entry.requirements, *entry.penalties))
+    for condition, rule in ((each, rule) for each in conditions for rule in each.rules if rule.place):
+        for uuid in sorted(needs([replace(condition, rules=(rule,)).wanted]) - there):
+            rule.place.warn(
+                f"{condition.slug!r} goes by badges of {uuid}, a template of neither this file nor the database: no event "
+                "matches until there is one"
+            )
 
 
 def _unique_uuid(place: Place, seen: dict[Hashable, Place]) -> UUID:

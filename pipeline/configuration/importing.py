@@ -15,8 +15,8 @@ from django.db.models import Exists, OuterRef
 
 from pipeline.bus.catalogue import kinds
 from pipeline.configuration import organizations
+from pipeline.configuration.circles import stored_needs
 from pipeline.configuration.condition_places import LISTING
-from pipeline.configuration.conditions import stored_needs
 from pipeline.configuration.counting import begin_anew, counted
 from pipeline.configuration.difference import (
     ADDED,

@@ -18,8 +18,10 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LONGEST = timedelta(days=36_525)
 """A century: what is longer is a slip of the hand."""
 
-YEARS = range(1970, 9999)
-"""Those of which every database takes a time."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Of the times between them, these included, every database takes each."""
+
+_DAY = timedelta(days=1)
 
 
 def duration(text: str) -> timedelta:
@@ -47,20 +49,37 @@ def written(length: timedelta) -> str:
 def start(text: str) -> datetime:
     """Return the time from which on something counts: that of the text, of a date its first moment in UTC.
 
-    Raises ValueError, with words for people, for what is neither a date nor a time with a zone.
+    Raises ValueError, with words for people, for what is neither a date nor a time with a zone, or of another age.
     """
-    return _time(text)
+    return _time(text, timedelta())
 
 
 def end(text: str) -> datetime:
     """Return the time before which something counts: that of the text, of a date the first moment after it in UTC.
 
-    Raises ValueError, with words for people, for what is neither a date nor a time with a zone.
+    Raises ValueError, with words for people, for what is neither a date nor a time with a zone, or of another age.
     """
-    return _time(text) + (timedelta(days=1) if _DATE.fullmatch(text) else timedelta())
+    return _time(text, _DAY)
 
 
-def _time(text: str) -> datetime:
+def written_start(time: datetime) -> str:
+    """Return the text of which `start` makes this time: a date, if that says it."""
+    return _written(time, timedelta())
+
+
+def written_end(time: datetime) -> str:
+    """Return the text of which `end` makes this time: a date, if that says it."""
+    return _written(time, _DAY)
+
+
+def _written(time: datetime, after_date: timedelta) -> str:
+    utc = time.astimezone(UTC)
+    is_date = utc.time() == EARLIEST.time() and utc - after_date >= EARLIEST
+    return (utc - after_date).date().isoformat() if is_date else utc.isoformat()
+
+
+def _time(text: str, after_date: timedelta) -> datetime:
+    """The time of a text, in UTC; of a date, so long after its first moment."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -68,8 +87,11 @@ def _time(text: str) -> datetime:
             _("“%(text)s” is neither a date such as 2026-03-01 nor a time such as 2026-03-01T12:00:00Z.")
             % {"text": text}
         ) from None
-    if time.tzinfo is None and not _DATE.fullmatch(text):
+    is_date = _DATE.fullmatch(text) is not None
+    if time.tzinfo is None and not is_date:
         raise ValueError(_("“%(text)s” has no time zone. Add Z for UTC, or an offset such as +02:00.") % {"text": text})
-    if time.year not in YEARS:
-        raise ValueError(_("“%(text)s” is not between the years 1970 and 9998.") % {"text": text})
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    aware = time.replace(tzinfo=UTC) if is_date else time
+    later = after_date if is_date else timedelta()
+    if not EARLIEST <= aware <= LATEST - later:
+        raise ValueError(_("“%(text)s” is not between the years 1970 and 9998, in UTC.") % {"text": text})
+    return aware.astimezone(UTC) + later

@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 
 from ccx_keys.locator import CCXLocator
 from django.dispatch import Signal
+from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
+from opaque_keys.edx.locator import CourseLocator
 from openedx_events.data import EventsMetadata
 from openedx_events.learning.signals import CCX_COURSE_PASSING_STATUS_UPDATED, COURSE_PASSING_STATUS_UPDATED
 from openedx_events.tooling import SIGNAL_PROCESSED_FROM_EVENT_BUS, OpenEdxPublicSignal
@@ -72,13 +74,25 @@ class LmsEvent:
         )
 
 
+def course_key(text: str) -> CourseLocator:
+    """The key of a course that learners take.  A library's counts as a course key too, but nobody passes a library.
+
+    Raises:
+        opaque_keys.InvalidKeyError: it is none.
+    """
+    key = CourseKey.from_string(text)
+    if not isinstance(key, CourseLocator):
+        raise InvalidKeyError(CourseLocator, text)
+    return key
+
+
 def passing_event(learner: LmsLearner, course: str, passing: bool, time: datetime, id: UUID | None = None) -> LmsEvent:
     """The event that a learner's grade is enough (``passing``) or not for a course.
 
     A course key that begins with ``ccx-v1:`` is that of a custom course and makes a CCX event. ``id`` defaults to a
     new one. Raises opaque_keys.InvalidKeyError when ``course`` is no course key.
     """
-    key = CourseKey.from_string(course)
+    key = course_key(course)
     custom = isinstance(key, CCXLocator)
     payload = {
         "is_passing": passing,
@@ -109,7 +123,7 @@ def send(event: LmsEvent) -> None:
         Signal.send(event.signal, sender=None, metadata=event.metadata, **origin, **event.data)
 
 
-def _course(key: CourseKey) -> dict[str, Any]:
+def _course(key: CourseLocator) -> dict[str, Any]:
     return {"course_key": str(key), "display_name": key.course, "start": None, "end": None}
 
 

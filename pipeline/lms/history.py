@@ -15,12 +15,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils import timezone
 from opaque_keys import InvalidKeyError
-from opaque_keys.edx.keys import CourseKey
 
 from pipeline import rules
 from pipeline.bus.codec import DecodedMessage
 from pipeline.ledgers.learners import LONGEST_USERNAME
-from pipeline.lms.events import LmsLearner, passing_event
+from pipeline.lms.events import LmsLearner, course_key, passing_event
 
 COLUMNS = ("username", "email", "name", "lms_user_id", "course_key", "is_passing", "time")
 SOURCE = "import_history"
@@ -30,8 +29,8 @@ NAMESPACE = UUID("f1f6d6b4-6b0e-5f1c-9a53-8d0c2e0f7a11")
 KNOWN_OF_COURSES = frozenset({"course_key", "ccx_course_key", "master_course_key"})
 """What the list tells of a course, as events name it."""
 
-LONGEST_HEADER = 200
-"""Characters of a wrong first line that are shown."""
+LONGEST_SHOWN = 200
+"""Characters of a wrong value or first line that are shown."""
 
 LARGEST_ID = 2**63 - 1
 YEARS = range(1970, 9999)
@@ -51,7 +50,7 @@ class BadValue(NamedTuple):
     allowed: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.column}: {self.value!r} is not allowed; it must be {self.allowed}"
+        return f"line {self.line}: {self.column}: {_shown(self.value)} is not allowed; it must be {self.allowed}"
 
 
 def read(file: Path) -> Iterator[DecodedMessage | BadValue]:
@@ -68,8 +67,10 @@ def read(file: Path) -> Iterator[DecodedMessage | BadValue]:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             lines = csv.DictReader(stream, strict=True)
             if sorted(lines.fieldnames or ()) != sorted(COLUMNS):
-                found = ",".join(lines.fieldnames or ())[:LONGEST_HEADER]
-                raise BadFile(f"The first line of {file} must name the columns: {','.join(COLUMNS)}; it has {found!r}")
+                found = _shown(",".join(lines.fieldnames or ()))
+                raise BadFile(
+                    f"The first line of {file} must name the columns, separated by commas: {','.join(COLUMNS)}; it has {found}"
+                )
             for row in lines:
                 yield _message(row, lines.line_num)
     except OSError as error:
@@ -77,7 +78,12 @@ def read(file: Path) -> Iterator[DecodedMessage | BadValue]:
     except UnicodeDecodeError as error:
         raise BadFile(f"{file} is not written in UTF-8") from error
     except csv.Error as error:
-        raise BadFile(f"{file}, line {lines.line_num}: this is no CSV: {error}") from error
+        raise BadFile(f"{file}, from line {lines.line_num + 1} on: this is no CSV: {error}") from error
+
+
+def _shown(text: str) -> str:
+    cut = f"... ({len(text):,} characters)" if len(text) > LONGEST_SHOWN else ""
+    return f"{text[:LONGEST_SHOWN]!r}{cut}"
 
 
 def _message(row: Mapping[str | None, Any], line: int) -> DecodedMessage | BadValue:
@@ -134,7 +140,7 @@ def _id(text: str) -> int:
 
 
 def _course(text: str) -> str:
-    return str(CourseKey.from_string(text))
+    return str(course_key(text))
 
 
 def _passing(text: str) -> bool:

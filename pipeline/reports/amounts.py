@@ -81,11 +81,16 @@ def after(requirement: Requirement) -> str:
 
 
 def too_early_or_late(requirement: Requirement, moment: datetime) -> str:
-    """Why an event of this time does not count: "before 1 Mar 2026"; empty if it does."""
+    """Why an event of this time does not count: "before 1 Mar 2026", "after 31 Jul 2026"; empty if it does."""
     if requirement.counts_from and moment < requirement.counts_from:
         return _("before %(time)s") % {"time": start(requirement.counts_from)}
     if requirement.counts_until and moment >= requirement.counts_until:
-        return _("not before %(time)s") % {"time": start(requirement.counts_until)}
+        last = _last_day(requirement.counts_until)
+        return (
+            _("after %(day)s") % {"day": last}
+            if last
+            else _("at or after %(time)s") % {"time": start(requirement.counts_until)}
+        )
     return ""
 
 
@@ -105,9 +110,13 @@ def _between(requirement: Requirement) -> str:
 
 def _end(moment: datetime) -> str:
     """The time before which something counts; the day before, if that counts as a whole."""
-    if _is_midnight(moment):
-        return _("until %(day)s") % {"day": _day(moment - timedelta(days=1))}
-    return _("before %(time)s") % {"time": start(moment)}
+    last = _last_day(moment)
+    return _("until %(day)s") % {"day": last} if last else _("before %(time)s") % {"time": start(moment)}
+
+
+def _last_day(end: datetime) -> str:
+    """The day that counts as a whole before the end of a time; empty if that does not end with a day."""
+    return _day(end - timedelta(days=1)) if _is_midnight(end) else ""
 
 
 def _is_midnight(moment: datetime) -> bool:

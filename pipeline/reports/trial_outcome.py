@@ -44,6 +44,11 @@ class Effect(TextChoices):
     TAKEN_OFF = "taken off", _("what counted would be taken back by the event")
     KNOWN = "known", _("nothing: this very event is counted already")
     AS_BEFORE = "as before", _("nothing: as much would count as before")
+    WAITS = "waits", _("nothing: only what comes after “%(first)s” counts, which is not fulfilled")
+    NOT_LATER = (
+        "not later",
+        _("nothing: only what comes after “%(first)s” counts, and the event is not later than that"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class Count:
 class Step:
     """One requirement of the learner: what decides it today, what the event does, and what would decide it then.
 
-    `count` is None for a requirement that takes one event.
+    `count` is None for a requirement that takes one event; `first` is the requirement that this one comes after, or empty.
     """
 
     requirement: str
@@ -118,11 +123,13 @@ class Step:
     effect: Effect
     after: rules.Decision | None
     count: Count | None
+    first: str = ""
 
     @property
     def words(self) -> str:
         """What the event does."""
-        return f"{self.effect.label} ({self.count})" if self.count else str(self.effect.label)
+        words = str(self.effect.label) % {"first": self.first}
+        return f"{words} ({self.count})" if self.count else words
 
 
 @dataclass(frozen=True, slots=True)

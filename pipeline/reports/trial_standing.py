@@ -1,6 +1,6 @@
 """What an event's decisions would do to its learner's progress and badge, without doing it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from pipeline import rules
 from pipeline.ledgers import occurrences
@@ -33,7 +33,7 @@ def follow(
     badge = _badge(learner, template, value)
     before = _stored(learner, template, value)
     after = before.after(match, event.payload, event.time, event.id) if match else before
-    steps = _steps(template, requirements, before, after, event, match.fulfills | match.resets if match else ())
+    steps = _steps(template, requirements, before, after, event, match)
     missing = _missing(template, requirements, steps, after)
     trial = LearnerTrial(
         lms_user_id=lms_user_id,
@@ -73,9 +73,10 @@ def _steps(
     before: rules.Progress,
     after: rules.Progress,
     event: Event,
-    touched: Collection[int],
+    match: rules.Match | None,
 ) -> tuple[Step, ...]:
-    counts = _counts(template, before, after)
+    counts, slugs = _counts(template, before, after), {row.pk: row.slug for row in requirements}
+    touched, counting = (match.fulfills | match.resets, match.fulfills - match.resets) if match else ((), ())
     steps = []
     for row in requirements:
         old, new, count = before.decisions.get(row.pk), after.decisions.get(row.pk), counts.get(row.pk)
@@ -84,10 +85,22 @@ def _steps(
         elif count is None:
             effect = _effect(old, new, event)
         else:
+            hindered = _hindered(row, after, event) if row.pk in counting else None
             is_known = any(each.event == event.id for each in before.occurrences.get(row.pk, ()))
-            effect = _effect_on_count(old, new, count, is_known=is_known)
-        steps.append(Step(row.slug, old, effect, new, count if count and count.needed > 1 else None))
+            effect = _effect_on_count(old, new, count, hindered or (Effect.KNOWN if is_known else Effect.AS_BEFORE))
+        first = slugs.get(row.after_id, "") if row.after_id else ""
+        steps.append(Step(row.slug, old, effect, new, count if count and count.needed > 1 else None, first))
     return tuple(steps)
+
+
+def _hindered(row: Requirement, after: rules.Progress, event: Event) -> Effect | None:
+    """Why an event that is what the requirement asks for does not count, for what comes before; None if it does."""
+    if row.after_id is None:
+        return None
+    first = after.decisions.get(row.after_id)
+    if first is None or not first.fulfilled:
+        return Effect.WAITS
+    return Effect.NOT_LATER if event.time <= first.time else None
 
 
 def _effect(old: rules.Decision | None, new: rules.Decision | None, event: Event) -> Effect:
@@ -96,13 +109,14 @@ def _effect(old: rules.Decision | None, new: rules.Decision | None, event: Event
     return Effect.FULFILLED if new.fulfilled else Effect.RESET
 
 
-def _effect_on_count(old: rules.Decision | None, new: rules.Decision | None, count: Count, *, is_known: bool) -> Effect:
+def _effect_on_count(old: rules.Decision | None, new: rules.Decision | None, count: Count, unchanged: Effect) -> Effect:
+    """What the event does; `unchanged` if as much counts as before."""
     was, will_be = (each is not None and each.fulfilled for each in (old, new))
     if was != will_be:
         return Effect.FULFILLED if will_be else Effect.RESET
     if count.after != count.before:
         return Effect.COUNTED if count.after > count.before else Effect.TAKEN_OFF
-    return Effect.KNOWN if is_known else Effect.AS_BEFORE
+    return unchanged
 
 
 def _counts(template: rules.Template, before: rules.Progress, after: rules.Progress) -> dict[int, Count]:

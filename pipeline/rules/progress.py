@@ -55,8 +55,11 @@ class Progress:
             occurrences[requirement] = _with(occurrences.get(requirement, ()), occurrence)
         of_newest = {each: decision for each, decision in decisions.items() if each not in counted}
         of_counted = decide(template, occurrences)
-        if not match.resets:
-            of_counted |= self._pushed_out(counted, of_counted)
+        if not match.resets and (pushed_out := self._pushed_out(counted, of_counted)):
+            for requirement in pushed_out:
+                carried = _carried(self.decisions[requirement], value=None)
+                occurrences[requirement] = _with(occurrences.get(requirement, ()), carried)
+            of_counted = decide(template, occurrences)
         return Progress(of_newest | of_counted, occurrences)
 
     def changed(self, after: "Progress") -> set[int]:
@@ -68,10 +71,10 @@ class Progress:
         """Tell whether what happened took anything back."""
         return not self.changed(after) <= set(after.fulfilled)
 
-    def _pushed_out(self, counted: Collection[int], decided: Mapping[int, Decision]) -> dict[int, Decision]:
+    def _pushed_out(self, counted: Collection[int], decided: Mapping[int, Decision]) -> list[int]:
         """What was fulfilled and is not any more, though nothing was taken back: newer events took the place of others."""
         fulfilled = {each for each, decision in decided.items() if decision.fulfilled}
-        return {each: self.decisions[each] for each in self.fulfilled if each in counted and each not in fulfilled}
+        return [each for each in self.fulfilled if each in counted and each not in fulfilled]
 
     def _with_what_was_decided(self, template: Template) -> dict[int, Collection[Occurrence]]:
         """The occurrences, and what decided a requirement while its rules were others, where these do not say it."""
@@ -83,9 +86,13 @@ class Progress:
             is_noted = any(each.event == old.event for each in known)
             if new is None or (old.fulfilled and not new.fulfilled) or not is_noted:
                 value = next((each.value for each in known if each.event == old.event), None)
-                carried = Occurrence(old.time, old.event, value, fulfills=old.fulfilled, alone=old.fulfilled)
-                occurrences[requirement] = _with(known, carried)
+                occurrences[requirement] = _with(known, _carried(old, value))
         return occurrences
+
+
+def _carried(decision: Decision, value: str | None) -> Occurrence:
+    """A decision that what counts does not say, as an occurrence that says it."""
+    return Occurrence(decision.time, decision.event, value, fulfills=decision.fulfilled, alone=decision.fulfilled)
 
 
 def _with(occurrences: Collection[Occurrence], occurrence: Occurrence) -> Collection[Occurrence]:

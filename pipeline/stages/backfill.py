@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from pipeline import rules
 from pipeline.configuration import ruleset
@@ -50,6 +51,22 @@ class Taken(NamedTuple):
 NOTHING = Taken([], None)
 
 
+def compiled(template: Template) -> rules.Template:
+    """A template as the rules see it; one that is not active as if it were.
+
+    Raises:
+        CantRun: it is broken, or has no requirement.
+    """
+    try:
+        found = ruleset.compiled(template)
+    except ValueError as error:
+        reason = _("The template takes no part in anything, since it is broken: %(error)s.")
+        raise CantRun(reason % {"error": error}) from error
+    if not found.requirements:
+        raise CantRun(_("The template has no requirement, so no event means anything to it."))
+    return found
+
+
 def rules_of(template: Template) -> tuple[rules.Template, Rules]:
     """An active template as the rules see it, and what tells these rules from others.
 
@@ -57,10 +74,11 @@ def rules_of(template: Template) -> tuple[rules.Template, Rules]:
         CantRun: it takes no part in anything.
     """
     configuration = ruleset.current()
-    compiled = configuration.ruleset.template(template.pk)
-    if compiled is None:
-        raise CantRun("The template is not active, has no requirement, or is broken, so events can't change anything.")
-    return compiled, Rules(fingerprint(compiled), configuration.stamp)
+    found = configuration.ruleset.template(template.pk)
+    if found is None:
+        compiled(template)
+        raise CantRun(_("The template is not active: activate it first, for events can't change anything before."))
+    return found, Rules(fingerprint(found), configuration.stamp)
 
 
 def backfill(turn: Turn) -> Taken:

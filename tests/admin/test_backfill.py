@@ -8,7 +8,17 @@ from django.urls import reverse
 from pipeline.models import Backfill, Badge, Template
 from tests.admin.pages import list_url, page_url, text
 from tests.backfill.turning import begun, held, ignored, take_turns
-from tests.ledgers.builders import MATH, at, course_template, lms_learner, organization, passes, requirement, template
+from tests.ledgers.builders import (
+    MATH,
+    PASSED,
+    at,
+    course_template,
+    lms_learner,
+    organization,
+    passes,
+    requirement,
+    template,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -94,7 +104,19 @@ def test_a_template_that_is_not_active_shows_numbers_and_no_button(operator):
 
 
 def test_a_template_without_requirement_is_told(operator):
-    assert "The template has no requirement" in text(operator.get(url(template())))
+    row = template()
+    assert "The template has no requirement" in text(operator.get(url(row)))
+    page = text(operator.post(url(row), {"action": "begin", "since": ""}))
+    assert page.count("The template has no requirement") == 2
+    assert "Activate" not in page
+
+
+def test_a_broken_template_is_told(operator):
+    row = template()
+    requirement(row, "demo", PASSED, ("course.course_key", "matches", "("))
+    page = text(operator.post(url(row), {"action": "begin", "since": ""}))
+    assert page.count("The template takes no part in anything, since it is broken: ") == 2
+    assert "Activate" not in page
 
 
 @pytest.mark.parametrize("since", ["soon", "2026-02-30"])

@@ -10,9 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from pipeline.admin.conditions import RequirementAdmin
 from pipeline.models import ConfigurationVersion, Occurrence, Operator, Requirement, Template
 from pipeline.models.configuration import MOST_COUNTED
-from tests.bus.examples import PASSING
+from tests.admin.condition_pages import Rule, add, addition, content, errors, form, page_of
+from tests.admin.pages import act, told
 from tests.ledgers import builders
 from tests.ledgers.builders import (
     DEMO,
@@ -25,8 +27,6 @@ from tests.ledgers.builders import (
 COURSE = "course.course_key"
 AWARDED = "org.openedx.learning.badge.awarded.v1"
 
-Rule = tuple[str, str, str]
-
 pytestmark = pytest.mark.django_db
 
 
@@ -34,51 +34,6 @@ pytestmark = pytest.mark.django_db
 def template() -> Template:
     """One that passing the demo course earns and failing it takes back; inactive."""
     return course_template(active=False)
-
-
-def addition(kind: str, template: Template) -> str:
-    return f"{reverse(f'admin:pipeline_{kind}_add')}?template={template.pk}"
-
-
-def page_of(row: Any) -> str:
-    return reverse(f"admin:pipeline_{row._meta.model_name}_change", args=[row.pk])
-
-
-def form(*rules: Rule, **fields: Any) -> dict[str, Any]:
-    """What the page of a new requirement or penalty posts."""
-    data: dict[str, Any] = {"slug": "new", "event_type": PASSING} | fields
-    data |= {"rules-TOTAL_FORMS": len(rules), "rules-INITIAL_FORMS": 0}
-    for number, (path, operator, value) in enumerate(rules):
-        data |= {
-            f"rules-{number}-data_path": path,
-            f"rules-{number}-operator": operator,
-            f"rules-{number}-value": value,
-        }
-    return data
-
-
-def add(client: Client, template: Template, *rules: Rule, **fields: Any) -> Requirement:
-    response = client.post(addition("requirement", template), form(*rules, **fields))
-    assert response.status_code == 302, response.context["adminform"].form.errors
-    return Requirement.objects.get(slug=fields.get("slug", "new"))
-
-
-def errors(client: Client, template: Template, *rules: Rule, **fields: Any) -> dict[str, str]:
-    """The errors of a requirement that is refused: by field, those of rules by `rule` and their field, or `rules`."""
-    response = client.post(addition("requirement", template), form(*rules, **fields))
-    assert response.status_code == 200
-    [inline] = response.context["inline_admin_formsets"]
-    found = {name: " ".join(texts) for name, texts in response.context["adminform"].form.errors.items()}
-    for row in inline.formset.errors:
-        found |= {f"rule {name}": " ".join(texts) for name, texts in row.items()}
-    if of_all := " ".join(inline.formset.non_form_errors()):
-        found["rules"] = of_all
-    return found
-
-
-def content(response: Any) -> str:
-    assert response.status_code == 200
-    return str(response.content.decode())
 
 
 # What can be entered
@@ -253,35 +208,6 @@ def test_rules_that_let_too_few_values_through_are_refused(operator: Client, tem
     assert found == {"rules": f"No more than 2 different values of {COURSE} can match."}
 
 
-def test_requirements_that_come_after_each_other_are_refused(operator: Client, template: Template):
-    [demo] = template.requirements.all()
-    second = add(operator, template, after=demo.pk)
-    response = operator.post(page_of(demo), form(slug="demo", after=second.pk))
-    [words] = response.context["adminform"].form.errors["after"]
-    assert words == "The requirements come after each other in a circle: demo after new after demo."
-
-
-def test_a_requirement_of_another_template_or_itself_is_not_offered(operator: Client, template: Template):
-    [demo] = template.requirements.all()
-    [other] = course_template().requirements.all()
-    offered = operator.get(page_of(demo)).context["adminform"].form.fields["after"].queryset
-    assert list(offered) == []
-    assert "after" in errors(operator, template, after=other.pk)
-
-
-def test_a_new_requirement_in_a_template_without_order_closes_no_circle(operator: Client, template: Template):
-    [demo] = template.requirements.all()
-    assert add(operator, template, after=demo.pk).after == demo
-
-
-def test_a_requirement_that_another_comes_after_stays(operator: Client, template: Template):
-    [demo] = template.requirements.all()
-    add(operator, template, after=demo.pk)
-    page = content(operator.post(reverse("admin:pipeline_requirement_delete", args=[demo.pk]), {"post": "yes"}))
-    assert "“new” comes after it. Remove that, or change it, first." in page
-    assert Requirement.objects.filter(pk=demo.pk).exists()
-
-
 def test_badges_that_need_each_other_are_refused(operator: Client, template: Template):
     [demo] = template.requirements.all()
     other = builders.template(name="Other")
@@ -387,3 +313,80 @@ def test_what_was_counted_is_forgotten_when_something_else_counts(
     same |= {"rules-INITIAL_FORMS": 1, "rules-0-id": row.rules.get().pk}
     assert operator.post(page_of(row), same | changes).status_code == 302
     assert Occurrence.objects.filter(requirement=row).count() == left
+
+
+def test_it_is_told_for_how_many_learners_what_was_counted_is_forgotten(operator: Client, template: Template):
+    row = add(operator, template, PASSED, count="3", distinct=COURSE)
+    Template.objects.filter(pk=template.pk).update(active=True)
+    ConfigurationVersion.renew()
+    builders.deliver(*[builders.passes(builders.lms_learner(), 1) for _learner in range(2)])
+    assert "what it has counted so far is forgotten" in content(operator.get(page_of(row)))
+    changed = form(PASSED, slug="new", count="3", distinct="course.display_name")
+    changed |= {"rules-INITIAL_FORMS": 1, "rules-0-id": row.rules.get().pk}
+    forgotten = "“new” counts anew: what it had counted for 2 learners is forgotten."
+    assert forgotten in told(operator.post(page_of(row), changed, follow=True))
+    assert forgotten not in told(operator.post(page_of(row), changed, follow=True))
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_it_is_told_too_where_nothing_comes_after_a_requirement_any_more(
+    operator: Client, template: Template, several: bool
+):
+    [demo] = template.requirements.all()
+    row = add(operator, template, PASSED, after=demo.pk)
+    Template.objects.filter(pk=template.pk).update(active=True)
+    ConfigurationVersion.renew()
+    builders.deliver(builders.passes(builders.lms_learner(), 1))
+    if several:
+        response = act(operator, "delete_selected", [row], post="yes")
+    else:
+        url = reverse("admin:pipeline_requirement_delete", args=[row.pk])
+        response = operator.post(url, {"post": "yes"}, follow=True)
+    assert "“demo” counts anew: what it had counted for 1 learner is forgotten." in told(response)
+
+
+LIMITS = ["1970-01-01", "1970-01-01T00:00:00Z", "1970-01-02", "1970-01-01T00:00+14:00", "1970-01-01T14:00+14:00"]
+LIMITS += ["9998-12-31", "9998-12-31T23:59-14:00", "9999-01-01", "9999-01-01T00:00:00Z", "9999-01-02"]
+LIMITS += ["0001-01-01", "0001-01-01T00:00+14:00", "9999-12-31", "9999-12-31T23:59-14:00"]
+
+
+@pytest.mark.parametrize("field", ["counts_from", "counts_until"])
+@pytest.mark.parametrize("text", LIMITS)
+def test_every_limit_that_is_accepted_is_shown_as_it_is_accepted_again(
+    operator: Client, template: Template, field: str, text: str
+):
+    response = operator.post(addition("requirement", template), form(**{field: text}))
+    if response.status_code == 200:
+        assert "is not between" in response.context["adminform"].form.errors[field][0]
+        return
+    row = Requirement.objects.get(slug="new")
+    shown = operator.get(page_of(row)).context["adminform"].form[field].value()
+    assert operator.post(page_of(row), form(**{field: shown})).status_code == 302
+    assert getattr(Requirement.objects.get(slug="new"), field) == getattr(row, field)
+
+
+def test_a_limit_of_any_year_can_be_shown(operator: Client, template: Template):
+    [demo] = template.requirements.all()
+    for year in (1969, 9999):
+        moment = datetime(year, 1, 1, tzinfo=UTC)
+        Requirement.objects.update(counts_from=moment, counts_until=moment)
+        content(operator.get(page_of(demo)))
+
+
+def test_saving_a_requirement_does_not_bring_back_what_a_change_meanwhile_made_count_no_more(
+    operator: Client, template: Template, monkeypatch: pytest.MonkeyPatch
+):
+    row = add(operator, template, PASSED, count="3", distinct=COURSE)
+    read = RequirementAdmin.get_object
+
+    def meanwhile(*args: Any, **given: Any) -> Any:
+        found = read(*args, **given)
+        Requirement.objects.filter(pk=row.pk).update(begun_anew=7)
+        return found
+
+    monkeypatch.setattr(RequirementAdmin, "get_object", meanwhile)
+    same = form(PASSED, slug="new", count="4", distinct=COURSE)
+    same |= {"rules-INITIAL_FORMS": 1, "rules-0-id": row.rules.get().pk}
+    assert operator.post(page_of(row), same).status_code == 302
+    row.refresh_from_db()
+    assert (row.count, row.begun_anew) == (4, 7)

@@ -136,6 +136,13 @@ def test_try_it_shows_operators_counts_and_why_an_event_is_not_of_the_right_time
     assert "nothing: this very event is counted already (1 of 5)" in page
 
 
+def test_try_it_takes_nothing_for_lost_while_some_of_it_counts(operator: Client, learner: Learner):
+    five = Template.objects.get(name="Five courses")
+    event = builders.Event.objects.get(payload__course__course_key=DEMO)
+    page = content(operator.get(f"{reverse('admin:pipeline_template_try_it', args=[five.pk])}?event={event.pk}"))
+    assert re.search("not fulfilled: the event of <a[^>]*>[^<]*</a> last took something back", page)
+
+
 def test_try_it_offers_an_example_of_a_time_that_counts(operator: Client):
     row = builders.template()
     requirement(row, "then", PASSED, counts_until=datetime(2020, 1, 1, tzinfo=UTC))

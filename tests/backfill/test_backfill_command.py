@@ -113,10 +113,14 @@ def test_since_leaves_out_earlier_events(capsys, worker):
         (["Nothing"], 1, "There is no template 'Nothing'; give its UUID or its whole name."),
         ([str(uuid4())], 1, "There is no template"),
         (["Twice"], 1, "2 templates have the name 'Twice'; give the UUID of one: "),
-        (["Off"], 1, "The template is not active"),
+        (["Off"], 1, "The template is not active: activate it first, for events can't change anything before."),
+        (["Broken"], 1, "The template takes no part in anything, since it is broken: "),
+        (["Empty"], 1, "The template has no requirement, so no event means anything to it."),
         (["Empty", "--dry-run"], 1, "The template has no requirement"),
         (["Intro Course", "--stop"], 1, "No backfill of this template is running."),
         (["Intro Course", "--since", "yesterday"], 2, "'yesterday' is no time such as"),
+        (["Intro Course", "--since", "0001-01-01T00:00+14:00"], 2, "'0001-01-01T00:00+14:00' is no time such as"),
+        (["Intro Course", "--since", "9999-12-31T23:59-14:00"], 2, "'9999-12-31T23:59-14:00' is no time such as"),
         (["Intro Course", "--dry-run", "--stop"], 2, "not allowed with"),
         ([], 2, "required: TEMPLATE"),
     ],
@@ -125,12 +129,22 @@ def test_what_can_not_be_done_is_said_in_one_line(capsys, arguments, status, com
     owner = organization()
     course_template(owner)
     course_template(owner, name="Off", active=False)
+    requirement(template(owner, name="Broken"), "demo", PASSED, ("course.course_key", "matches", "("))
     for name in ("Twice", "Twice", "Empty"):
         template(owner, name=name)
     ran = run(capsys, "backfill", *arguments)
     assert (ran.status, ran.out) == (status, "")
     assert complaint in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_with_badges_switched_off_nothing_is_begun(capsys, settings):
+    settings.BADGES_ENABLED = False
+    row = course_template()
+    ran = run(capsys, "backfill", str(row.uuid))
+    assert (ran.status, ran.out, Backfill.objects.exists()) == (1, "", False)
+    assert "BADGES_ENABLED=true" in ran.err
+    assert run(capsys, "backfill", str(row.uuid), "--dry-run").status == 0
 
 
 def test_without_workers_it_says_that_nothing_moves(capsys, monkeypatch):

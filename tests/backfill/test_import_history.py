@@ -25,6 +25,7 @@ from tests.ledgers.builders import (
     deliver,
     lms_learner,
     passes,
+    received,
     requirement,
     template,
 )
@@ -175,7 +176,6 @@ def test_imported_for_a_template_that_comes_later_it_is_there_for_a_backfill(cap
     ("column", "value", "allowed"),
     [
         ("username", "", "a username of at most 255 characters"),
-        ("username", "d" * 256, "a username of at most 255 characters"),
         ("username", "da\0na", "a username of at most 255 characters"),
         ("email", "dana", "an e-mail address"),
         ("email", "", "an e-mail address"),
@@ -185,6 +185,7 @@ def test_imported_for_a_template_that_comes_later_it_is_there_for_a_backfill(cap
         ("lms_user_id", "٣", "the user's id in the LMS, a whole number from 1"),
         ("lms_user_id", str(2**63), "the user's id in the LMS, a whole number from 1"),
         ("course_key", "demo", "a course key such as course-v1:OpenedX+DemoX+Demo_Course"),
+        ("course_key", "library-v1:OpenedX+DemoX", "a course key such as course-v1:OpenedX+DemoX+Demo_Course"),
         ("is_passing", "maybe", "true or false"),
         ("is_passing", "", "true or false"),
         ("time", "yesterday", "a time in the past such as 2024-05-01T12:00:00Z; without a zone it is UTC"),
@@ -201,6 +202,17 @@ def test_a_bad_line_is_told_with_what_is_allowed_and_nothing_is_imported(capsys,
     assert told.startswith(f"{file}: line 3: {column}: {value!r} is not allowed; it must be {allowed}")
     assert summary == "CommandError: 1 line(s) are wrong, so nothing was imported. --skip-bad imports the other 1."
     assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "shown"),
+    [
+        ("username", "d" * 256, f"{'d' * 200!r}... (256 characters) is not allowed"),
+        ("lms_user_id", "1" * 5000, f"{'1' * 200!r}... (5,000 characters) is not allowed"),
+    ],
+)
+def test_of_a_long_value_the_beginning_is_shown(capsys, write, column, value, shown):
+    assert f"line 2: {column}: {shown}; it must be" in run(capsys, "import_history", write(DANA | {column: value})).err
 
 
 def test_bad_lines_can_be_skipped(capsys, write):
@@ -226,7 +238,7 @@ def test_a_dry_run_only_checks(capsys, write):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "must name the columns: username,email,name,lms_user_id,course_key,is_passing,time"),
+        (b"", "must name the columns, separated by commas: username,email,name,lms_user_id,course_key,is_passing,time"),
         (b"username,email\n", "must name the columns"),
         ((",".join(COLUMNS) + ",extra\n").encode(), "must name the columns"),
         ((",".join(COLUMNS) + "\ndana\n").encode(), "line 2: the line: '1 values' is not allowed"),
@@ -245,11 +257,29 @@ def test_what_is_no_such_file_is_refused(capsys, tmp_path, content, complaint):
 
 
 @pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ((",".join(COLUMNS), '"dana', "sam"), "from line 2 on: this is no CSV: unexpected end of data"),
+        ((",".join(COLUMNS), '"da"na"'), "from line 2 on: this is no CSV: ',' expected after '\"'"),
+        ((",".join(COLUMNS), "x" * 140_000), "from line 2 on: this is no CSV: field larger than field limit (131072)"),
+        (('"user"name',), "from line 1 on: this is no CSV: ',' expected after '\"'"),
+    ],
+)
+def test_from_where_on_a_file_is_no_csv_is_told_and_skipping_bad_lines_does_not_help(
+    capsys, tmp_path, lines, complaint
+):
+    file = tmp_path / "passed.csv"
+    file.write_text("\n".join(lines))
+    ran = run(capsys, "import_history", "--skip-bad", str(file))
+    assert (ran.status, ran.out, ran.err) == (1, "", f"CommandError: {file}, {complaint}\n")
+
+
+@pytest.mark.parametrize(
     ("line", "found"),
     [
         (";".join(COLUMNS), repr(";".join(COLUMNS))),
         ("username,email", "'username,email'"),
-        ("x" * 300, repr("x" * 200)),
+        ("x" * 300, f"{'x' * 200!r}... (300 characters)"),
     ],
 )
 def test_a_wrong_first_line_is_shown(capsys, tmp_path, line, found):
@@ -297,3 +327,43 @@ def test_events_that_wait_go_first_and_without_workers_it_says_so(capsys, write,
     inbox.finish(inbox.waiting(list(Event.objects.values_list("pk", flat=True))), inbox.EventStatus.IGNORED)
     monkeypatch.setattr(import_history, "AT_ONCE", 500)
     assert run(capsys, "import_history", write(*lines)).out == "5 line(s) imported: 3 new event(s), 2 known before.\n"
+
+
+def finish_oldest(number: int) -> None:
+    oldest = Event.objects.filter(status="received").order_by("received_at")[:number]
+    inbox.finish(inbox.waiting(list(oldest.values_list("pk", flat=True))), inbox.EventStatus.IGNORED)
+
+
+def test_workers_that_keep_up_with_what_comes_in_are_waited_for(capsys, write, monkeypatch):
+    received(*(passes(lms_learner(), 1) for _ in range(4)))
+    rounds = iter(range(5))
+
+    def meanwhile(_seconds: float) -> None:
+        finish_oldest(2)
+        if next(rounds, None) is not None:
+            received(passes(lms_learner(), 1), passes(lms_learner(), 1))
+
+    monkeypatch.setattr(import_history, "AT_ONCE", 3)
+    monkeypatch.setattr(import_history, "PATIENCE", 0.0)
+    monkeypatch.setattr(import_history.time, "sleep", meanwhile)
+    assert run(capsys, "import_history", write(DANA)).out.startswith("1 line(s) imported")
+    assert next(rounds, None) is None
+
+
+def test_events_that_only_come_in_are_no_workers(capsys, write, monkeypatch):
+    received(passes(lms_learner(), 1), passes(lms_learner(), 1))
+    monkeypatch.setattr(import_history, "AT_ONCE", 2)
+    monkeypatch.setattr(import_history, "PATIENCE", 0.0)
+    monkeypatch.setattr(import_history.time, "sleep", lambda _seconds: received(passes(lms_learner(), 1)))
+    ran = run(capsys, "import_history", write(DANA))
+    assert (
+        "Nobody has worked on the inbox for 0 s; 3 events wait, 0 line(s) are imported. Start the workers." in ran.err
+    )
+
+
+def test_with_badges_switched_off_nothing_is_imported(capsys, write, settings):
+    settings.BADGES_ENABLED = False
+    ran = run(capsys, "import_history", write(DANA))
+    assert (ran.status, ran.out, Event.objects.exists()) == (1, "", False)
+    assert "BADGES_ENABLED=true" in ran.err
+    assert run(capsys, "import_history", "--dry-run", write(DANA)).status == 0

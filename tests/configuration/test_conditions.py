@@ -1,7 +1,7 @@
 """What is wrong with requirements, penalties and rules, in words and at the right field."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise, permutations
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,6 @@ from pipeline.configuration.conditions import (
     TEMPLATE_PATH,
     Problem,
     Wanted,
-    badge_circle,
-    circle,
     operators,
     order_problems,
     per_change_problem,
@@ -25,12 +23,12 @@ from pipeline.configuration.conditions import (
     rule_problem,
 )
 from pipeline.ledgers import outbox
-from pipeline.models import Operator, Template
+from pipeline.models import Operator
 from pipeline.rules import Rule
 from tests.bus.examples import PASSING
 from tests.configuration.files import CCX_EVENT
-from tests.ledgers import builders
 
+ENROLLED = "org.openedx.learning.course.enrollment.created.v1"
 KEY = "course-v1:OpenedX+DemoX+Demo_Course"
 OTHER_KEY = "course-v1:OpenedX+Other+2026"
 AWARDED = BADGE_EVENTS[0]
@@ -183,6 +181,11 @@ class TestRequirements:
             (course(count=0), "count", "0 events can't be asked for."),
             (course(count=1001), "count", "1001 events can't be asked for."),
             (course(distinct="course.start"), "distinct", "“course.start” is a time"),
+            (
+                Wanted(slug="new", event_type=ENROLLED, count=2, distinct="created_by.pii.email"),
+                "distinct",
+                "“created_by.pii.email” names a person",
+            ),
             (badge(counts_from=MARCH), "from", "The time of a badge's event is when Credly had it"),
             (badge(counts_until=MARCH), "until", "The time of a badge's event is when Credly had it"),
             (badge(count=2, within=timedelta(1)), "within", "The time of a badge's event is when Credly had it"),
@@ -276,6 +279,27 @@ class TestOrder:
 def course_of(slug: str, after: str = "") -> Wanted:
     return Wanted(slug, PASSING, after=after)
 
+    @pytest.mark.parametrize("between", [0, 2])
+    def test_what_comes_after_something_that_begins_when_its_own_time_is_over_is_refused(self, between: int):
+        def wanted(first: datetime | None, last: datetime | None) -> list[Wanted]:
+            way = [Wanted("first", PASSING, counts_from=first)]
+            way += [course_of(str(number), way[-1].slug) for number in range(1, between)]
+            return [*way, Wanted("last", PASSING, counts_until=last, after=way[-1].slug)]
+
+        [(slug, problem)] = order_problems(wanted(JULY, JULY)).items()
+        assert (slug, problem.field) == ("last", "after")
+        assert problem.message == (
+            "“first”, which must be fulfilled before, counts from 2026-07-01 on, and this one until 2026-06-30: no event "
+            "would ever count."
+        )
+        assert order_problems(wanted(JULY, MARCH)).keys() == {"last"}
+        for first, last in ((MARCH, JULY), (JULY, None), (None, JULY)):
+            assert order_problems(wanted(first, last)) == {}
+
+    def test_what_comes_after_a_circle_is_not_lost_in_it(self):
+        wanted = [course_of("a", "b"), course_of("b", "a"), Wanted("c", PASSING, counts_until=MARCH, after="a")]
+        assert order_problems(wanted).keys() == {"a", "b"}
+
 
 class TestOneBadgePerValue:
     @pytest.mark.parametrize("allows_duplicates", [True, None])
@@ -292,6 +316,11 @@ class TestOneBadgePerValue:
         problem = per_problem("course.start", [PASSING], allows_duplicates=True)
         assert problem is not None
         assert "“course.start” is a time" in problem.message
+
+    def test_a_badge_for_each_person_s_name_is_refused(self):
+        problem = per_problem("created_by.pii.name", [ENROLLED], allows_duplicates=True)
+        assert problem is not None
+        assert "“created_by.pii.name” names a person" in problem.message
 
     @pytest.mark.parametrize("event_types", [[], ["no.such.event.v1"]])
     def test_it_needs_a_path_that_some_event_type_has_where_no_other_is_known(self, event_types: list[str]):
@@ -320,54 +349,3 @@ class TestOneBadgePerValue:
     @pytest.mark.parametrize("allows_duplicates", [True, False, None])
     def test_one_badge_in_all_needs_nothing(self, allows_duplicates: bool | None):
         assert per_problem("", [PASSING, "no.such.event.v1"], allows_duplicates=allows_duplicates) is None
-
-
-A, B, C, D = (UUID(int=number) for number in range(1, 5))
-
-
-class TestCircles:
-    def test_a_template_that_needs_itself_is_a_circle(self):
-        assert circle(A, {A: [A]}) == [A]
-
-    def test_a_circle_is_told_in_order(self):
-        assert circle(A, {A: [D, B], B: [C], C: [A]}) == [A, B, C]
-
-    def test_a_circle_elsewhere_is_none_of_this_template(self):
-        assert circle(A, {A: [B], B: [C], C: [B]}) == []
-
-    @given(needed=st.dictionaries(st.sampled_from([A, B, C, D]), st.sets(st.sampled_from([A, B, C, D]))))
-    def test_a_circle_is_found_exactly_when_one_leads_back(self, needed: dict[UUID, set[UUID]]):
-        reached, grown = set(), set(needed.get(A, ()))
-        while grown != reached:
-            reached, grown = grown, grown.union(*(needed.get(each, set()) for each in grown))
-        found = circle(A, needed)
-        assert bool(found) == (A in reached)
-        assert all(to in needed[each] for each, to in zip(found, [*found[1:], *found[:1]], strict=True))
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize("operator", ["eq", "in"])
-    def test_the_other_templates_are_taken_as_stored(self, operator: str):
-        first, second, third = (builders.template(name=name) for name in ("first", "second", "third"))
-        needing(first, first)
-        needing(second, third, operator)
-        needing(third, first, operator)
-        assert badge_circle(first.uuid, [wanting(second)]) == [first.uuid, second.uuid, third.uuid]
-        assert badge_circle(first.uuid, [wanting(first)]) == [first.uuid]
-        assert badge_circle(first.uuid, []) == []
-
-    @pytest.mark.django_db
-    def test_a_long_chain_is_no_circle(self):
-        chain = [builders.template(name=str(number)) for number in range(6)]
-        for needed, needy in pairwise(chain[:-1]):
-            needing(needy, needed)
-        assert badge_circle(chain[-1].uuid, [wanting(chain[-2])]) == []
-        assert badge_circle(chain[0].uuid, [wanting(chain[4])]) != []
-
-
-def wanting(template: Template) -> Wanted:
-    return Wanted("badge", AWARDED, ((TEMPLATE_PATH, "eq", str(template.uuid)),))
-
-
-def needing(needy: Template, needed: Template, operator: str = "eq") -> None:
-    value = str(needed.uuid) if operator == "eq" else f"{UUID(int=9)}\n{needed.uuid}"
-    builders.requirement(needy, "badge", (TEMPLATE_PATH, operator, value), type=AWARDED)

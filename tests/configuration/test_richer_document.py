@@ -414,9 +414,9 @@ def test_a_file_may_open_a_circle_of_the_database():
 def test_a_badge_of_a_template_that_there_is_not_is_worth_a_look():
     [warning] = read(needing((TEMPLATE, OTHER))).warnings
     assert (
-        ": templates[0]: 'badge' goes by badges of 4c1f2c6a-1a6e-4f29-8d53-7f0c3a5f9e22, a template of neither"
-        in warning
-    )
+        ": templates[0].requirements[0].rules[0].value: 'badge' goes by badges of 4c1f2c6a-1a6e-4f29-8d53-7f0c3a5f9e22, "
+        "a template of neither"
+    ) in warning
     assert read(needing((TEMPLATE, OTHER), (OTHER, UUID(int=5)))).warnings[0].count("000000000005") == 1
     assert read_document(needing((TEMPLATE, OTHER)).encode(), "badges.yaml", Known(templates={OTHER})).warnings == ()
 
@@ -430,7 +430,12 @@ def test_a_penalty_that_goes_by_a_badge_of_no_template_is_worth_a_look():
         rules: [{{data_path: template.uuid, operator: eq, value: {OTHER}}}]
 """
     [warning] = read(START + REQUIREMENTS + penalty).warnings
-    assert warning.startswith(f"badges.yaml:4: templates[0]: 'lost' goes by badges of {OTHER}, a template of neither")
+    text = START + REQUIREMENTS + penalty
+    line = text[: text.index(str(OTHER))].count("\n") + 1
+    assert warning.startswith(
+        f"badges.yaml:{line}: templates[0].penalties[0].rules[0].value: 'lost' goes by badges of {OTHER}, "
+        "a template of neither"
+    )
 
 
 def test_a_badge_needs_a_rule_that_says_whose():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.configuration import spans
@@ -81,6 +81,10 @@ def test_a_time_is_itself_in_utc(limit: Callable[[str], datetime], text: str):
         ("2026-03-01T25:00:00Z", "neither a date"),
         ("0001-01-01T00:00:00+14:00", "not between the years"),
         ("9999-12-31", "not between the years"),
+        ("1970-01-01T00:00:00+14:00", "not between the years"),
+        ("1969-12-31", "not between the years"),
+        ("9999-12-31T23:59:00-14:00", "not between the years"),
+        ("9999-01-01T00:00:01Z", "not between the years"),
     ],
 )
 def test_what_is_no_limit_is_refused_in_words(limit: Callable[[str], datetime], text: str, words: str):
@@ -94,3 +98,25 @@ def test_any_other_text_is_refused_with_the_text(read: Callable[[str], object], 
     with pytest.raises(ValueError) as refused:
         read(f"{text}?")
     assert f"“{text}?”" in str(refused.value)
+
+
+MOMENTS = st.datetimes(spans.EARLIEST.replace(tzinfo=None), spans.LATEST.replace(tzinfo=None), timezones=st.just(UTC))
+
+
+@pytest.mark.parametrize(
+    ("write", "read"), [(spans.written_start, spans.start), (spans.written_end, spans.end)], ids=["start", "end"]
+)
+@given(moment=MOMENTS | MOMENTS.map(lambda each: each.replace(hour=0, minute=0, second=0, microsecond=0)))
+@example(moment=spans.EARLIEST)
+@example(moment=spans.LATEST)
+def test_what_is_written_is_read_as_the_same_limit(
+    write: Callable[[datetime], str], read: Callable[[str], datetime], moment: datetime
+):
+    assert read(write(moment)) == moment
+
+
+def test_a_limit_is_written_as_a_date_where_one_says_it():
+    july = datetime(2026, 7, 1, tzinfo=UTC)
+    assert (spans.written_start(july), spans.written_end(july)) == ("2026-07-01", "2026-06-30")
+    assert spans.written_end(july + timedelta(hours=1)) == "2026-07-01T01:00:00+00:00"
+    assert spans.written_end(spans.EARLIEST) == "1970-01-01T00:00:00+00:00"

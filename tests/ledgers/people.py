@@ -11,7 +11,18 @@ from django.db.models import Model
 from pipeline.bus.codec import UndecodableMessage, decode_raw, encode_raw
 from pipeline.ledgers import inbox
 from pipeline.lms.events import CCX_PASSING, LmsEvent, LmsLearner
-from pipeline.models import Badge, BadgeHistory, Event, EventStatus, Fulfillment, Learner, Signal, Webhook
+from pipeline.models import (
+    Badge,
+    BadgeHistory,
+    Event,
+    EventStatus,
+    Fulfillment,
+    Learner,
+    Occurrence,
+    Progress,
+    Signal,
+    Webhook,
+)
 from tests.ledgers.builders import (
     TOPIC,
     at,
@@ -31,7 +42,7 @@ KEY = "course-v1:OpenedX+wilhelmina+2026"
 TRACES = ("wilhelmina", "quist", "mina@", "minaq")
 """What no row may hold after the retirement, in any case."""
 
-TABLES: list[type[Model]] = [Learner, Event, Fulfillment, Badge, BadgeHistory, Signal, Webhook, LogEntry]
+TABLES: list[type[Model]] = [Learner, Event, Fulfillment, Occurrence, Badge, BadgeHistory, Signal, Webhook, LogEntry]
 
 
 def mina(**fields: Any) -> LmsLearner:
@@ -83,6 +94,10 @@ def story(who: LmsLearner) -> Badge:
     requirement(template, "by-mail", ("user.pii.email", "eq", who.email))
     earlier = mina(id=who.id, username="minaq.before", email="quist.before@people.example")
     deliver(passes(earlier, 1), passes(who, 2))
+    verified = requirement(template, "verified", type=VERIFICATION, group="A", count=2, distinct="name")
+    Occurrence.objects.create(
+        progress=Progress.objects.get(), requirement=verified, event=uuid4(), time=at(3), value=who.name, fulfills=True
+    )
     other = lms_learner("Dana Moe")
     received(verification_of(who, 3), exam_of(other, who, 4), custom_course_of(other, who, 5))
     inbox.store([unreadable(who.username), unreadable(f"x{who.email}"), unreadable("somebody else")], TOPIC)

@@ -55,9 +55,10 @@ def test_a_ccx_key_makes_a_ccx_event_of_its_master_course():
     assert (event.type, course["ccx_course_key"], course["master_course_key"]) == (CCX_PASSING, CCX, COURSE)
 
 
-def test_what_is_no_course_key_makes_no_event():
+@pytest.mark.parametrize("course", ["Demo_Course", "library-v1:A+B"])
+def test_what_is_no_course_key_makes_no_event(course):
     with pytest.raises(InvalidKeyError):
-        passing_event(ADA, "Demo_Course", True, TIME)
+        passing_event(ADA, course, True, TIME)
 
 
 def test_sending_what_is_not_enabled_says_so(settings):

@@ -39,6 +39,15 @@ def test_events_are_put_back_and_counted_and_sent_to_evaluation_as_one(capsys, b
     assert broker.llen("evaluate") == 1
 
 
+def test_with_badges_switched_off_nothing_is_put_back(capsys, settings):
+    settings.BADGES_ENABLED = False
+    ignored()
+    ran = run(capsys, "replay_events", "--all", "--yes")
+    assert (ran.status, ran.out, waiting()) == (1, "", set())
+    assert "BADGES_ENABLED=true" in ran.err
+    assert run(capsys, "replay_events", "--all", "--dry-run").status == 0
+
+
 def test_a_dry_run_only_counts(capsys):
     ignored(3)
     ran = run(capsys, "replay_events", "--all", "--dry-run")

@@ -186,7 +186,15 @@ def test_a_learner_made_complete_by_a_change_of_the_template_waits_for_an_event(
     math.delete()
     told = explained(dana)
     assert told.verdict == Verdict.MISSING
-    assert "only since the template was changed; the next event that meets a rule of it awards the badge" in told.text
+    assert told.text.endswith(
+        "only since the template was changed. The next event that meets a rule of it awards the badge; "
+        "so does a backfill, if such an event is kept."
+    )
+    row.active = False
+    row.save()
+    assert explained(dana).text.endswith(
+        "only since the template was changed. The template is not active, so no event counts now."
+    )
 
 
 def test_a_lost_badge_names_the_penalty_and_its_event_and_when_credly_revoked_it(dana):

@@ -94,12 +94,38 @@ def test_an_event_that_is_counted_already_would_do_nothing(template, dana):
     assert tried(template, event).learner.steps[0].effect is Effect.KNOWN
 
 
+def test_a_trial_says_that_nothing_counts_before_what_it_comes_after(template, dana):
+    basics = requirement(template, "basics", PASSED, builders.course(MATH))
+    requirement(template, "then", PASSED, builders.course(DEMO), count=2, after=basics)
+    early = passes(dana, 5, DEMO)
+    waits = "nothing: only what comes after “basics” counts, which is not fulfilled (0 of 2)"
+    for _time in ("before it came", "once it is counted"):
+        then = tried(template, early).learner.steps[1]
+        assert (then.effect, then.words) == (Effect.WAITS, waits)
+        deliver(early)
+    deliver(passes(dana, 6, MATH))
+    for minute in (5, 6):
+        then = tried(template, passes(dana, minute, DEMO)).learner.steps[1]
+        assert then.effect is Effect.NOT_LATER
+        assert then.words.endswith("after “basics” counts, and the event is not later than that (0 of 2)")
+    assert tried(template, passes(dana, 7, DEMO)).learner.steps[1].effect is Effect.COUNTED
+
+
+def test_a_trial_says_it_of_one_event_too_but_not_of_one_that_takes_back(template, dana):
+    basics = requirement(template, "basics", PASSED, builders.course(MATH))
+    then = requirement(template, "then", PASSED, builders.course(DEMO), after=basics)
+    penalty(template, "failed", [then], FAILED)
+    step = tried(template, passes(dana, 5, DEMO)).learner.steps[1]
+    assert step.words == "nothing: only what comes after “basics” counts, which is not fulfilled"
+    assert tried(template, fails(dana, 5, DEMO)).learner.steps[1].effect not in (Effect.WAITS, Effect.NOT_LATER)
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
         ({"counts_from": at(10)}, "its time lies before 1 May 2026 12:10:00 UTC."),
-        ({"counts_until": at(5)}, "its time lies not before 1 May 2026 12:05:00 UTC."),
-        ({"counts_until": datetime(2026, 5, 1, tzinfo=UTC)}, "its time lies not before 1 May 2026."),
+        ({"counts_until": at(5)}, "its time lies at or after 1 May 2026 12:05:00 UTC."),
+        ({"counts_until": datetime(2026, 5, 1, tzinfo=UTC)}, "its time lies after 30 Apr 2026."),
         ({"count": 2, "distinct": "course.start"}, "no value at course.start, by which events are told apart."),
     ],
 )
@@ -151,6 +177,15 @@ def test_the_command_tells_why_an_event_does_not_count_and_how_far_it_leads(dana
     assert f"One badge for each value of {COURSE}: {DEMO}" in shown
     assert "its time lies before 1 May 2026 12:10:00 UTC" in shown
     assert "thrice: not fulfilled; the event says nothing about it (0 of 3)" in shown
+
+
+def test_the_command_takes_nothing_for_lost_while_some_of_it_counts(template, dana, capsys):
+    courses(template, 3)
+    failing, other = fails(dana, 3, DEMO), passes(dana, 5, ART)
+    deliver(passes(dana, 1, DEMO), passes(dana, 2, MATH), failing, other)
+    shown = run(capsys, "try_event", "--template", str(template.uuid), "--event", str(other.id)).out
+    took_back = f"event {failing.id} of {failing.time.isoformat()} last took something back"
+    assert f"courses: not fulfilled, {took_back}; nothing: this very event is counted already (2 of 3)" in shown
 
 
 # Examples

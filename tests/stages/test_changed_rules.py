@@ -1,25 +1,53 @@
 """A requirement that counts was once a simple one, or becomes one: who fulfilled it has done so, until a penalty strikes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import stages
+from pipeline.configuration import ruleset
 from pipeline.configuration.exporting import export_configuration
 from pipeline.configuration.importing import import_configuration
-from pipeline.ledgers import inbox
+from pipeline.ledgers import inbox, occurrences
 from pipeline.lms.events import LmsEvent
-from pipeline.models import Badge, ConfigurationVersion, Fulfillment, Occurrence, Template
-from tests.ledgers.builders import DEMO, FAILED, MATH, PASSED, at, course_template, deliver, fails, passes, penalty
+from pipeline.models import (
+    Badge,
+    ConfigurationVersion,
+    Event,
+    EventStatus,
+    Fulfillment,
+    Learner,
+    Occurrence,
+    Template,
+)
+from pipeline.reports import effects
+from pipeline.reports.cases import cases_of
+from tests.ledgers.builders import (
+    DEMO,
+    FAILED,
+    MATH,
+    PASSED,
+    at,
+    course_template,
+    deliver,
+    deliver_together,
+    fails,
+    passes,
+    penalty,
+)
 from tests.ledgers.builders import requirement as built
 from tests.ledgers.builders import template as bare
-from tests.stages.test_order import ART, COURSE, LEARNERS, PROFILE, Example, many_passes
+from tests.stages.test_order import ART, COURSE, LEARNERS, PASSING, PROFILE, Example, many_passes
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 WHO = LEARNERS[0]
+DEMO_OF_AUTUMN = "course-v1:OpenedX+DemoX+Autumn"
 
 
 def change(template: Template, **asks: object) -> None:
@@ -190,13 +218,16 @@ def count_any_course() -> None:
     built(bare(), "any", PASSED, count=3, distinct=COURSE)
 
 
-def narrow() -> None:
-    """By a badge file: from now on only the demo course counts."""
+ONLY_DEMO = f"{{data_path: {COURSE}, operator: starts_with, value: 'course-v1:OpenedX+DemoX'}}"
+
+
+def narrow(to: str = ONLY_DEMO, count: int = 3) -> None:
+    """By a badge file: from now on only such courses count."""
     text = export_configuration()
     rule = "          - {data_path: is_passing, operator: eq, value: 'true'}\n"
-    assert text.count(rule) == 1
-    only_demo = f"          - {{data_path: {COURSE}, operator: starts_with, value: 'course-v1:OpenedX+DemoX'}}\n"
-    import_configuration(text.replace(rule, rule + only_demo).encode(), "badges.yaml")
+    assert text.count(rule) >= 1
+    changed = text.replace(rule, f"{rule}          - {to}\n", 1).replace("count: 3", f"count: {count}")
+    import_configuration(changed.encode(), "badges.yaml")
 
 
 def test_matches_of_the_rule_before_do_not_count_with_those_of_the_rule_after():
@@ -225,6 +256,136 @@ def test_how_many_are_asked_for_may_change_and_what_counted_still_counts():
     assert standings() == ["awarded"]
 
 
+def test_back_to_the_rules_of_before_what_they_counted_stays_forgotten_until_a_backfill():
+    count_any_course()
+    events = [passes(WHO, 1, MATH), passes(WHO, 2, ART)]
+    deliver(*events)
+    before = export_configuration()
+    narrow()
+    import_configuration(before.encode(), "badges.yaml")
+    deliver(passes(WHO, 3, DEMO))
+    assert not Badge.objects.exists()
+    replay(*events)
+    assert standings() == ["awarded"]
+
+
+def test_a_penalty_that_struck_what_counts_no_more_takes_back_nothing_of_what_counts_now():
+    template = bare()
+    penalty(template, "failed", [built(template, "any", PASSED, count=3, distinct=COURSE)], FAILED)
+    events = [passes(WHO, 1, DEMO), passes(WHO, 2, ART), passes(WHO, 3, MATH), fails(WHO, 5, MATH)]
+    deliver(*events)
+    narrow(f"{{data_path: {COURSE}, operator: in, value: ['{DEMO}', '{ART}']}}", count=2)
+    replay(*events)
+    assert fulfilled() == ["any"]
+
+
+def test_an_event_that_strikes_by_the_penalties_of_before_can_be_replayed_under_those_of_now():
+    """What comes after falls with what a penalty takes back; by the rules of before the same event struck it itself."""
+    template = bare()
+    first = built(template, "first", PASSED, (COURSE, "eq", DEMO))
+    second = built(template, "second", PASSED, (COURSE, "eq", MATH), after=first)
+    failed = penalty(template, "failed", [second], FAILED, (COURSE, "eq", DEMO))
+    events = [passes(WHO, 1), fails(WHO, 2), passes(WHO, 3, MATH)]
+    deliver(*events)
+    assert standings() == ["awarded"]
+    failed.requirements.set([first])
+    ConfigurationVersion.renew()
+    replay(*events)
+    assert set(Event.objects.values_list("status", flat=True)) == {EventStatus.PROCESSED}
+    assert (standings(), fulfilled()) == (["revoked"], [])
+
+
+@contextmanager
+def rules_of_before(held: ruleset.Compiled) -> Iterator[None]:
+    """What happens here, a worker does that has not heard of the change yet."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ruleset, "current", lambda: held)
+        yield
+
+
+def test_a_worker_with_the_rules_of_before_does_not_count_what_is_noted_under_those_of_now():
+    count_any_course()
+    held = ruleset.current()
+    narrow()
+    deliver(passes(WHO, 1, DEMO), passes(WHO, 2, DEMO_OF_AUTUMN))
+    with rules_of_before(held):
+        deliver(passes(WHO, 3, MATH))
+    assert not Badge.objects.exists()
+
+
+def test_what_a_worker_with_the_rules_of_before_notes_late_neither_counts_nor_shows():
+    count_any_course()
+    held = ruleset.current()
+    narrow()
+    stale = passes(WHO, 1, MATH)
+    with rules_of_before(held):
+        deliver(stale)
+    deliver(passes(WHO, 2, DEMO), passes(WHO, 3, DEMO_OF_AUTUMN))
+    assert not Badge.objects.exists()
+    assert not effects.counted(Event.objects.get(pk=stale.id)).exists()
+    [case] = cases_of(Learner.objects.get())
+    assert [tally.reached for tally in case.tallies.values()] == [2]
+
+
+def test_a_penalty_that_a_worker_with_the_rules_of_before_heeds_is_heeded_by_those_of_now():
+    template = course_template()
+    deliver(passes(WHO, 1))
+    held = ruleset.current()
+    change(template, count=3)
+    deliver(passes(WHO, 2))
+    with rules_of_before(held):
+        deliver(fails(WHO, 3))
+    assert standings() == ["revoked"]
+    deliver(passes(WHO, 4))
+    assert (standings(), fulfilled()) == (["revoked"], [])
+
+
+def test_what_was_forgotten_while_an_event_was_persisted_is_read_again(monkeypatch):
+    """Between reading what a penalty decided and writing what the event decides, a change of the rules forgets the one."""
+    template = bare()
+    penalty(template, "failed", [built(template, "any", PASSED, count=2)], FAILED)
+    events = [event for who in LEARNERS[:2] for event in (passes(who, 1), fails(who, 2), passes(who, 3))]
+    deliver(*events)
+    store, forget = occurrences.store, [True]
+
+    def meanwhile(changes: Any) -> None:
+        store(changes)
+        if forget:
+            forget.pop()
+            Fulfillment.objects.filter(fulfilled=False).delete()
+
+    monkeypatch.setattr(occurrences, "store", meanwhile)
+    deliver_together([passes(LEARNERS[0], 4), passes(LEARNERS[1], 4)])
+    assert standings() == ["awarded", "awarded"]
+    assert fulfilled() == ["any", "any"]
+
+
+def test_newer_events_than_are_looked_at_take_no_badge_away(monkeypatch):
+    monkeypatch.setattr("pipeline.rules.occurrences.MOST_LOOKED_AT", 4)
+    template = bare()
+    either = built(template, "two", PASSED, count=2, distinct=COURSE)
+    other = built(template, "other", PASSED, (COURSE, "eq", ART))
+    penalty(template, "failed", [either], FAILED, (COURSE, "eq", MATH))
+    penalty(template, "other failed", [other], FAILED, (COURSE, "eq", ART))
+    deliver(passes(WHO, 0, ART), passes(WHO, 1, MATH))
+    deliver(*(passes(WHO, minute, ART) for minute in range(2, 12)))
+    assert (standings(), fulfilled()) == (["awarded"], ["other", "two"])
+    deliver(fails(WHO, 20, ART))
+    assert fulfilled() == ["two"]
+    deliver(fails(WHO, 21, MATH))
+    assert fulfilled() == []
+
+
+def test_what_was_fulfilled_under_other_rules_is_never_pushed_out(monkeypatch):
+    monkeypatch.setattr("pipeline.rules.occurrences.MOST_LOOKED_AT", 4)
+    template = bare()
+    built(template, "any", PASSED)
+    deliver(passes(WHO, 1))
+    change(template, count=2, distinct=COURSE)
+    deliver(*(passes(WHO, minute) for minute in range(2, 12)))
+    assert (standings(), fulfilled()) == (["awarded"], ["any"])
+
+
 @settings(PROFILE)
 @given(data=st.data(), history=many_passes(), reaward=st.booleans(), distinct=st.sampled_from(["", COURSE]))
 def test_however_many_are_asked_for_meanwhile_only_a_penalty_revokes(data, history, reaward, distinct):
@@ -241,7 +402,7 @@ def test_however_many_are_asked_for_meanwhile_only_a_penalty_revokes(data, histo
             deliver(event)
             if event.payload["is_passing"]:
                 assert awarded() >= before
-            elif not distinct and event.time > newest_of_others(event, history):
+            elif event.type == PASSING and not distinct and event.time > newest_of_others(event, history):
                 assert event.payload["user"]["id"] not in awarded()
 
 

@@ -16,14 +16,14 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline import nudges, rules
-from pipeline.configuration import ruleset
+from pipeline import nudges
 from pipeline.ledgers import backfills, kept
 from pipeline.management.command import DatabaseCommand
 from pipeline.management.moment import moment
 from pipeline.models import Backfill, BackfillState, Template
 from pipeline.reports.prospects import Prospect, prospects
-from pipeline.stages.backfill import CantRun, rules_of
+from pipeline.stages.backfill import CantRun, compiled, rules_of
+from pipeline.switch import require_badges_enabled
 
 LOOK_AGAIN = 0.2
 """Seconds between two looks at how far it is."""
@@ -64,6 +64,7 @@ class Command(DatabaseCommand):
         Raises:
             CommandError: no such template, or it takes no part; another backfill of it is running; nobody works on it; it was
                 stopped.
+            SystemExit: it is to begin, and badges are switched off, so nobody would work on it.
         """
         chosen = _template(template)
         if dry_run:
@@ -71,14 +72,18 @@ class Command(DatabaseCommand):
         elif stop:
             self._stop(chosen)
         else:
+            require_badges_enabled()
             self._run(chosen, since)
 
     def _look(self, template: Template, span: kept.Span) -> None:
-        compiled = _compiled(template)
+        try:
+            as_active = compiled(template)
+        except CantRun as reason:
+            raise CommandError(str(reason)) from reason
         gains, losses, events = 0, 0, 0
         with _bar() as progress:
             bar = progress.add_task("Looking at kept events", total=kept.count(span))
-            for look in prospects(compiled, span):
+            for look in prospects(as_active, span):
                 for each in look.prospects:
                     self.stdout.write(_line(each))
                     gains += each.gains
@@ -133,21 +138,6 @@ def _template(name: str) -> Template:
         uuids = ", ".join(str(template.uuid) for template in found)
         raise CommandError(f"{len(found)} templates have the name {name!r}; give the UUID of one: {uuids}")
     raise CommandError(f"There is no template {name!r}; give its UUID or its whole name.")
-
-
-def _compiled(template: Template) -> rules.Template:
-    """The template as the rules see it; one that is not active as if it were.
-
-    Raises:
-        CommandError: it is broken, or has no requirement.
-    """
-    try:
-        compiled = ruleset.compiled(template)
-    except ValueError as error:
-        raise CommandError(f"The template takes no part in anything, since it is broken: {error}.") from error
-    if not compiled.requirements:
-        raise CommandError("The template has no requirement, so no event means anything to it.")
-    return compiled
 
 
 def _line(prospect: Prospect) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import Count, Max
 from rich.console import Console
 from rich.progress import Progress
 
@@ -21,6 +22,7 @@ from pipeline.lms import history
 from pipeline.lms.history import BadValue
 from pipeline.management.command import INTERRUPTED, DatabaseCommand
 from pipeline.models import Event, EventStatus
+from pipeline.switch import require_badges_enabled
 
 AT_ONCE = 500
 """Events of one transaction and one message, and how many wait in the inbox at the most when the next follow."""
@@ -58,7 +60,10 @@ class Command(DatabaseCommand):
 
         Raises:
             CommandError: the file is no such CSV, lines are wrong, nobody works on the events, or it was stopped.
+            SystemExit: badges are switched off, so nobody would work on the events.
         """
+        if not dry_run:
+            require_badges_enabled()
         try:
             good, bad = self._check(file)
             if bad and not skip_bad:
@@ -124,13 +129,17 @@ def _store(messages: Sequence[DecodedMessage]) -> list[UUID]:
 def _await_workers(imported: int) -> None:
     """Return when few events wait in the inbox.
 
+    As many may come in as are worked on, so what counts is whether any ended of those that waited before.
+
     Raises:
         CommandError: nobody works on them.
     """
-    fewest, patient_until = sys.maxsize, 0.0
-    while (waiting := Event.objects.filter(status=EventStatus.RECEIVED).count()) >= AT_ONCE:
-        if waiting < fewest:
-            fewest, patient_until = waiting, time.monotonic() + PATIENCE
+    received = Event.objects.filter(status=EventStatus.RECEIVED)
+    waited, newest, patient_until = 0, None, 0.0
+    while (look := received.aggregate(waiting=Count("pk"), newest=Max("received_at")))["waiting"] >= AT_ONCE:
+        waiting = look["waiting"]
+        if newest is None or received.filter(received_at__lte=newest).count() < waited:
+            waited, newest, patient_until = waiting, look["newest"], time.monotonic() + PATIENCE
         elif time.monotonic() > patient_until:
             raise CommandError(
                 f"Nobody has worked on the inbox for {PATIENCE:.0f} s; {waiting} events wait, {imported} line(s) are "

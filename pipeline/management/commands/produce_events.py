@@ -12,7 +12,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from opaque_keys import InvalidKeyError
-from opaque_keys.edx.keys import CourseKey
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import Progress
@@ -22,7 +21,7 @@ from pipeline.bus.unavailable import BusUnavailable
 from pipeline.bus.waiting import is_kafka
 from pipeline.configuration.places import DocumentError
 from pipeline.lms.delivery import delivery
-from pipeline.lms.events import LmsEvent
+from pipeline.lms.events import LmsEvent, course_key
 from pipeline.lms.generation import Generation
 from pipeline.lms.playing import Playing
 from pipeline.lms.reading import read_events
@@ -202,6 +201,6 @@ def _rate(text: str) -> float:
 
 def _course(text: str) -> str:
     try:
-        return str(CourseKey.from_string(text))
+        return str(course_key(text))
     except InvalidKeyError:
         raise argparse.ArgumentTypeError(f"{text!r} is no course key") from None

@@ -20,6 +20,7 @@ from pipeline.management import person, question
 from pipeline.management.command import DatabaseCommand
 from pipeline.management.moment import moment
 from pipeline.models import Event, EventStatus, Learner
+from pipeline.switch import require_badges_enabled
 
 ENDED = (EventStatus.PROCESSED, EventStatus.IGNORED, EventStatus.FAILED)
 LOOK_AGAIN = 0.1
@@ -69,6 +70,7 @@ class Command(DatabaseCommand):
         Raises:
             CommandError: wrong options (status 2), an unknown learner or event, nobody said yes, nobody works on the events,
                 interrupted.
+            SystemExit: badges are switched off, so nobody would work on the events.
         """
         events = _selected(options)
         total = events.count()
@@ -77,6 +79,7 @@ class Command(DatabaseCommand):
         if dry_run or total == unreadable:
             self.stdout.write(f"{total - unreadable} event(s) to run again.{left_out}")
             return
+        require_badges_enabled()
         if not yes:
             question.ask(f"Run {total - unreadable} event(s) again?")
         replayed = self._replay(events.filter(raw=None), total - unreadable)

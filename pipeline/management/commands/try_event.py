@@ -15,7 +15,7 @@ from django.core.management.base import CommandError, CommandParser
 from pipeline.management.command import DatabaseCommand
 from pipeline.models import Event, Template
 from pipeline.reports.trial import try_event
-from pipeline.reports.trial_outcome import LearnerTrial, PenaltyTrial, RequirementTrial, RuleTrial, Trial
+from pipeline.reports.trial_outcome import LearnerTrial, PenaltyTrial, RequirementTrial, RuleTrial, Step, Trial
 from pipeline.reports.written_event import Unreadable, WrittenEvent, misfits, read
 
 
@@ -132,8 +132,14 @@ def _learner(learner: LearnerTrial) -> Iterator[str]:
     known = "" if learner.record else ", about whom no event has counted yet"
     yield f"\nLearner with LMS user id {learner.lms_user_id}{known}; badge today: {learner.standing or 'none'}"
     for step in learner.steps:
-        today = "not fulfilled"
-        if step.before:
-            state = "fulfilled" if step.before.fulfilled else "taken back"
-            today = f"{state} by event {step.before.event} of {step.before.time.isoformat()}"
-        yield f"  {step.requirement}: {today}; {step.words}"
+        yield f"  {step.requirement}: {_today(step)}; {step.words}"
+
+
+def _today(step: Step) -> str:
+    """What decides the requirement; of one that takes several events, one that takes back may leave others that count."""
+    if step.before is None:
+        return "not fulfilled"
+    event = f"event {step.before.event} of {step.before.time.isoformat()}"
+    if step.before.fulfilled:
+        return f"fulfilled by {event}"
+    return f"not fulfilled, {event} last took something back" if step.count else f"taken back by {event}"
