@@ -33,9 +33,8 @@ def before_a_change(template: Template) -> str:
             _(
                 "A changed rule counts for events from now on. Who holds the badge keeps it, also where a requirement is "
                 "added, until a penalty takes back a requirement while something is missing. Removing a requirement removes "
-                "what learners achieved in it. If another event type, other rules or other differences count for a requirement "
-                "that takes several events, or other requirements come after it no more, what it has counted so far is "
-                "forgotten."
+                "what learners achieved in it. What a requirement has counted so far is forgotten when its event type, its "
+                "rules or “Of different” change, or when it counts no more."
             ),
         )
     )

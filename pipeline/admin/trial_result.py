@@ -133,7 +133,8 @@ def _today(step: Step) -> str:
     """What decides the requirement; of one that takes several events, one that takes back may leave others that count."""
     decision = step.before
     if decision is None:
-        return _("not fulfilled: no event has met it")
+        may_be_met = step.count or step.first
+        return _("not fulfilled") if may_be_met else _("not fulfilled: no event has met it")
     time = link(Event, decision.event, moment(decision.time))
     if decision.fulfilled:
         words = _("fulfilled by the event of {time}")

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from pipeline.bus.catalogue import badge_event_types, key_paths
 from pipeline.configuration import spans
-from pipeline.configuration.conditions import Problem, requirement_problems, rule_problem
+from pipeline.configuration.circles import needs
+from pipeline.configuration.conditions import Problem, Wanted, requirement_problems, rule_problem
 from pipeline.configuration.entries import PenaltyEntry, RequirementEntry, RuleEntry
 from pipeline.configuration.places import Place
 from pipeline.configuration.values import with_zone
@@ -150,7 +151,9 @@ def _rule(place: Place, event_type: str, paths: Mapping[str, str] | None) -> Rul
     zoned = with_zone(type_word, value)
     if zoned != value and place.problems_noted == noted:
         fields["value"].warn(f"{value!r} has no time zone and is taken as {zoned!r}")
-    return RuleEntry(path, operator, zoned, fields["value"])
+    for uuid in sorted(needs([Wanted("", event_type, ((path, operator, zoned),))])):
+        fields["value"].name(uuid)
+    return RuleEntry(path, operator, zoned)
 
 
 def _value(place: Place, operator: str, type_word: str) -> str:

@@ -6,7 +6,6 @@ wrong before the tables are touched is refused here, all of it at once.
 
 import re
 from collections.abc import Collection, Hashable, Iterable
-from dataclasses import replace
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -50,7 +49,7 @@ def read_document(content: bytes, file: str, known: Known) -> Document:
     templates = tuple(_template(place, seen, owners, known) for place in places)
     _refuse_circles(templates, places, known)
     report.raise_problems()
-    _warn_of_strangers(templates, known)
+    _warn_of_strangers(report, {*known.templates, *(entry.uuid for entry in templates)})
     warnings = sorted(report.warnings, key=lambda warning: warning.line)
     return Document(organizations, templates, tuple(map(str, warnings)))
 
@@ -127,15 +126,12 @@ def _refuse_circles(templates: Iterable[TemplateEntry], places: Iterable[Place],
             place.refuse(f"the template would need a badge of its own: {way}")
 
 
-def _warn_of_strangers(templates: Collection[TemplateEntry], known: Known) -> None:
+def _warn_of_strangers(report: Report, there: Collection[UUID]) -> None:
     """Warn of what goes by badges of templates that there are not: they may come later, or the id is a slip of the hand."""
-    there = {*known.templates, *(entry.uuid for entry in templates)}
-    conditions = (each for entry in templates for each in (*entry.requirements, *entry.penalties))
-    for condition, rule in ((each, rule) for each in conditions for rule in each.rules if rule.place):
-        for uuid in sorted(needs([replace(condition, rules=(rule,)).wanted]) - there):
-            rule.place.warn(
-                f"{condition.slug!r} goes by badges of {uuid}, a template of neither this file nor the database: no event "
-                "matches until there is one"
+    for place, uuid in report.named:
+        if uuid not in there:
+            place.warn(
+                f"{uuid} is a template of neither this file nor the database: no event matches until there is one"
             )
 
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.configuration.conditions import Wanted
-from pipeline.configuration.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,6 @@ class RuleEntry:
     data_path: str
     operator: str
     value: str
-    place: Place | None = field(default=None, compare=False, repr=False)
-    """Of its value in the file; None of a stored rule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,12 @@ class DocumentError(ValueError):
 
 
 class Report:
-    """The problems found in one file so far, and in `warnings` what is allowed but worth a look."""
+    """The problems found in one file so far, in `warnings` what is allowed but worth a look, in `named` where UUIDs stand."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.warnings: list[Problem] = []
+        self.named: list[tuple[Place, UUID]] = []
         self._problems: list[Problem] = []
         self._places = 0
 
@@ -146,6 +147,10 @@ class Place:
     def warn(self, message: str) -> None:
         """Note that something here is worth a look, though allowed."""
         self._report.warnings.append(Problem(self._report.file, self._line, self._path, message))
+
+    def name(self, uuid: UUID) -> None:
+        """Note that what stands here names something that may or may not be there."""
+        self._report.named.append((self, uuid))
 
     def mapping(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, "Place"]:
         """The places below a mapping, one for every key of `required` and `optional`, present or not."""

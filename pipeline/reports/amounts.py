@@ -85,12 +85,8 @@ def too_early_or_late(requirement: Requirement, moment: datetime) -> str:
     if requirement.counts_from and moment < requirement.counts_from:
         return _("before %(time)s") % {"time": start(requirement.counts_from)}
     if requirement.counts_until and moment >= requirement.counts_until:
-        last = _last_day(requirement.counts_until)
-        return (
-            _("after %(day)s") % {"day": last}
-            if last
-            else _("at or after %(time)s") % {"time": start(requirement.counts_until)}
-        )
+        last, end = _last_day(requirement.counts_until), start(requirement.counts_until)
+        return _("after %(day)s") % {"day": last} if last else _("at or after %(time)s") % {"time": end}
     return ""
 
 

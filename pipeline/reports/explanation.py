@@ -55,14 +55,10 @@ def _never_awarded(case: Case) -> str:
     if not case.requirements:
         text = _("Does not hold {name}: the template has no requirements.").format(name=name)
     elif case.complete:
-        text = _("Does not hold {name}: all of it is fulfilled, but only since the template was changed.").format(
-            name=name
-        )
-        if case.template.active:
-            awards = _(
-                "The next event that meets a rule of it awards the badge; so does a backfill, if such an event is kept."
-            )
-            text = f"{text} {awards}"
+        text = _("Does not hold {name}: all of it is fulfilled, but only since the template was changed.")
+        text = text.format(name=name)
+        awarding = _("The next event that meets a rule of it awards the badge; so does a backfill, if one is kept.")
+        text = f"{text} {awarding}" if case.template.active else text
     else:
         text = _("Does not hold {name}: {missing}.").format(name=name, missing=missing(case))
     return text if case.template.active else f"{text} {_('The template is not active, so no event counts now.')}"

@@ -44,11 +44,8 @@ class Effect(TextChoices):
     TAKEN_OFF = "taken off", _("what counted would be taken back by the event")
     KNOWN = "known", _("nothing: this very event is counted already")
     AS_BEFORE = "as before", _("nothing: as much would count as before")
-    WAITS = "waits", _("nothing: only what comes after “%(first)s” counts, which is not fulfilled")
-    NOT_LATER = (
-        "not later",
-        _("nothing: only what comes after “%(first)s” counts, and the event is not later than that"),
-    )
+    WAITS = "waits", _("nothing: no event counts before “%(first)s” is fulfilled")
+    NOT_LATER = "not later", _("nothing: only events later than the one that fulfilled “%(first)s” count")
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,7 +320,7 @@ def test_it_is_told_for_how_many_learners_what_was_counted_is_forgotten(operator
     Template.objects.filter(pk=template.pk).update(active=True)
     ConfigurationVersion.renew()
     builders.deliver(*[builders.passes(builders.lms_learner(), 1) for _learner in range(2)])
-    assert "what it has counted so far is forgotten" in content(operator.get(page_of(row)))
+    assert "What a requirement has counted so far is forgotten" in content(operator.get(page_of(row)))
     changed = form(PASSED, slug="new", count="3", distinct="course.display_name")
     changed |= {"rules-INITIAL_FORMS": 1, "rules-0-id": row.rules.get().pk}
     forgotten = "“new” counts anew: what it had counted for 2 learners is forgotten."

@@ -143,6 +143,16 @@ def test_try_it_takes_nothing_for_lost_while_some_of_it_counts(operator: Client,
     assert re.search("not fulfilled: the event of <a[^>]*>[^<]*</a> last took something back", page)
 
 
+def test_try_it_does_not_say_that_no_event_has_met_a_requirement_for_which_one_counts(operator: Client):
+    row = builders.template()
+    requirement(row, "five", PASSED, count=5)
+    event = passes(lms_learner(), 1)
+    deliver(event)
+    page = content(operator.get(f"{reverse('admin:pipeline_template_try_it', args=[row.pk])}?event={event.id}"))
+    assert "not fulfilled" in page
+    assert "no event has met it" not in page
+
+
 def test_try_it_offers_an_example_of_a_time_that_counts(operator: Client):
     row = builders.template()
     requirement(row, "then", PASSED, counts_until=datetime(2020, 1, 1, tzinfo=UTC))

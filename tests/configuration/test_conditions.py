@@ -275,10 +275,6 @@ class TestOrder:
         assert set(problems) == {"a", "b", "c"}
         assert "in a circle: b after a after c after b." in problems["b"].message
 
-
-def course_of(slug: str, after: str = "") -> Wanted:
-    return Wanted(slug, PASSING, after=after)
-
     @pytest.mark.parametrize("between", [0, 2])
     def test_what_comes_after_something_that_begins_when_its_own_time_is_over_is_refused(self, between: int):
         def wanted(first: datetime | None, last: datetime | None) -> list[Wanted]:
@@ -299,6 +295,10 @@ def course_of(slug: str, after: str = "") -> Wanted:
     def test_what_comes_after_a_circle_is_not_lost_in_it(self):
         wanted = [course_of("a", "b"), course_of("b", "a"), Wanted("c", PASSING, counts_until=MARCH, after="a")]
         assert order_problems(wanted).keys() == {"a", "b"}
+
+
+def course_of(slug: str, after: str = "") -> Wanted:
+    return Wanted(slug, PASSING, after=after)
 
 
 class TestOneBadgePerValue:

@@ -290,6 +290,15 @@ def test_a_circle_of_requirements_is_refused_at_each():
     ]
 
 
+def test_what_comes_after_something_that_begins_when_its_own_time_is_over_is_refused():
+    text = with_fields("until: 2026-06-30", "after: first")
+    text = text.replace("      - id: courses\n", "        from: 2026-07-01\n      - id: courses\n")
+    [problem] = problems(text)
+    assert problem.startswith(
+        "badges.yaml:14: templates[0].requirements[1].after: “first”, which must be fulfilled before"
+    )
+
+
 def test_a_badge_per_value_needs_the_path_in_every_event_type_of_the_template():
     penalty = f"""\
     penalties:
@@ -414,8 +423,7 @@ def test_a_file_may_open_a_circle_of_the_database():
 def test_a_badge_of_a_template_that_there_is_not_is_worth_a_look():
     [warning] = read(needing((TEMPLATE, OTHER))).warnings
     assert (
-        ": templates[0].requirements[0].rules[0].value: 'badge' goes by badges of 4c1f2c6a-1a6e-4f29-8d53-7f0c3a5f9e22, "
-        "a template of neither"
+        ": templates[0].requirements[0].rules[0].value: 4c1f2c6a-1a6e-4f29-8d53-7f0c3a5f9e22 is a template of neither"
     ) in warning
     assert read(needing((TEMPLATE, OTHER), (OTHER, UUID(int=5)))).warnings[0].count("000000000005") == 1
     assert read_document(needing((TEMPLATE, OTHER)).encode(), "badges.yaml", Known(templates={OTHER})).warnings == ()
@@ -433,8 +441,7 @@ def test_a_penalty_that_goes_by_a_badge_of_no_template_is_worth_a_look():
     text = START + REQUIREMENTS + penalty
     line = text[: text.index(str(OTHER))].count("\n") + 1
     assert warning.startswith(
-        f"badges.yaml:{line}: templates[0].penalties[0].rules[0].value: 'lost' goes by badges of {OTHER}, "
-        "a template of neither"
+        f"badges.yaml:{line}: templates[0].penalties[0].rules[0].value: {OTHER} is a template of neither"
     )
 
 

@@ -138,7 +138,7 @@ PROTECTIONS = {
             _acknowledge_task_first,
         ),
         Protection("housekeeping", "pipeline.stages:due", lambda *_: Due([], [], [], [])),
-        Protection("the newest event decides", "pipeline.rules:supersedes", lambda *_: True),
+        Protection("the newest event decides", "pipeline.rules.progress:supersedes", lambda *_: True),
         Protection("a claim keeps others away", "pipeline.ledgers.claims:free", lambda _, now: Q(due_at__lte=now)),
         Protection(
             "Credly is looked at before a call is repeated", "pipeline.stages.issue:_find", lambda *_: Confirmed(None)

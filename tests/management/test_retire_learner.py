@@ -34,7 +34,7 @@ def test_a_learner_is_retired_however_they_are_named_and_the_output_names_nobody
     ran = run(capsys, "retire_learner", f"--{by}", named[by], "--yes")
     assert (ran.status, ran.err) == (0, "")
     assert ran.out == (
-        f"Learner {who.id} is retired. Changed: events 5, signals 1, other texts 7; unreadable messages emptied: 2.\n"
+        f"Learner {who.id} is retired. Changed: events 5, signals 1, other texts 8; unreadable messages emptied: 2.\n"
     )
     assert naming() == {}
 

@@ -188,7 +188,7 @@ def test_a_learner_made_complete_by_a_change_of_the_template_waits_for_an_event(
     assert told.verdict == Verdict.MISSING
     assert told.text.endswith(
         "only since the template was changed. The next event that meets a rule of it awards the badge; "
-        "so does a backfill, if such an event is kept."
+        "so does a backfill, if one is kept."
     )
     row.active = False
     row.save()

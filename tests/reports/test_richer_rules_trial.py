@@ -98,7 +98,7 @@ def test_a_trial_says_that_nothing_counts_before_what_it_comes_after(template, d
     basics = requirement(template, "basics", PASSED, builders.course(MATH))
     requirement(template, "then", PASSED, builders.course(DEMO), count=2, after=basics)
     early = passes(dana, 5, DEMO)
-    waits = "nothing: only what comes after “basics” counts, which is not fulfilled (0 of 2)"
+    waits = "nothing: no event counts before “basics” is fulfilled (0 of 2)"
     for _time in ("before it came", "once it is counted"):
         then = tried(template, early).learner.steps[1]
         assert (then.effect, then.words) == (Effect.WAITS, waits)
@@ -107,7 +107,7 @@ def test_a_trial_says_that_nothing_counts_before_what_it_comes_after(template, d
     for minute in (5, 6):
         then = tried(template, passes(dana, minute, DEMO)).learner.steps[1]
         assert then.effect is Effect.NOT_LATER
-        assert then.words.endswith("after “basics” counts, and the event is not later than that (0 of 2)")
+        assert then.words == "nothing: only events later than the one that fulfilled “basics” count (0 of 2)"
     assert tried(template, passes(dana, 7, DEMO)).learner.steps[1].effect is Effect.COUNTED
 
 
@@ -116,7 +116,7 @@ def test_a_trial_says_it_of_one_event_too_but_not_of_one_that_takes_back(templat
     then = requirement(template, "then", PASSED, builders.course(DEMO), after=basics)
     penalty(template, "failed", [then], FAILED)
     step = tried(template, passes(dana, 5, DEMO)).learner.steps[1]
-    assert step.words == "nothing: only what comes after “basics” counts, which is not fulfilled"
+    assert step.words == "nothing: no event counts before “basics” is fulfilled"
     assert tried(template, fails(dana, 5, DEMO)).learner.steps[1].effect not in (Effect.WAITS, Effect.NOT_LATER)
 
 

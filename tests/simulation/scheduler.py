@@ -59,9 +59,10 @@ class Worker:
     queries_left: int = 0  # ... before this many more queries
 
     @property
-    def work(self) -> str:
-        """What it works on: an event is evaluated, then persisted."""
-        return self.name.replace("evaluate", "persist")
+    def work(self) -> list[str]:
+        """What it works on, one by one: an event is evaluated, then persisted."""
+        task, _, ids = self.name.replace("evaluate", "persist").partition(" ")
+        return [f"{task} {each}" for each in ids.split(",")]
 
 
 class Scheduler:
@@ -125,11 +126,11 @@ class Scheduler:
 
     def is_mortal(self, worker: Worker) -> bool:
         """Whether one more may die of this work."""
-        return self._deaths[worker.work] < MOST_DEATHS
+        return all(self._deaths[each] < MOST_DEATHS for each in worker.work)
 
     def kill(self, worker: Worker) -> None:
         """End a worker where it stands."""
-        self._deaths[worker.work] += 1
+        self._deaths.update(worker.work)
         self._halt(worker)
         self.counts["crash"] += 1
         self.note("SIGKILL", f"{worker.name} at {worker.at}")
@@ -151,9 +152,7 @@ class Scheduler:
             self._halt(self._current)
 
     def _halt(self, worker: Worker) -> None:
-        task, _, ids = worker.work.partition(" ")
-        for each in ids.split(",") if task == "issue" else [ids]:  # each badge of a message has a claim of its own
-            self.halts[f"{task} {each}"] += 1
+        self.halts.update(worker.work)
 
     def strike(self, worker: Worker, fault: type[BaseException]) -> None:
         """Have a worker fail somewhere in the transaction it is about to make, if it makes one."""
@@ -197,7 +196,7 @@ class Scheduler:
     def _strike(self, worker: Worker, sql: str) -> None:
         fault, worker.fault = worker.fault, None
         assert fault is not None
-        self._deaths[worker.work] += 1
+        self._deaths.update(worker.work)
         self.counts["crash" if fault is Crash else "database cut"] += 1
         self.note(fault.__name__, f"in a transaction, before {_shown(sql)}")
         if fault is Crash:

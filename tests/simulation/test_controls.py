@@ -34,6 +34,7 @@ TOO_MANY = "live badges of template"
 # The package has functions of the same names.
 ISSUE = sys.modules["pipeline.stages.issue"]
 PERSIST = sys.modules["pipeline.stages.persist"]
+PROGRESS = sys.modules["pipeline.rules.progress"]
 
 
 def broken_without(*removals: AbstractContextManager[Any], **options: Any) -> str:
@@ -120,7 +121,7 @@ def tells_too_soon(claim: Callable[[Any], Claim | None]) -> Callable[[Any], Clai
 
 
 def test_where_the_last_arrival_decides_order_matters(database):
-    assert broken_without(patch.object(rules, "supersedes", lambda new, old: True)).startswith("progress")
+    assert broken_without(patch.object(PROGRESS, "supersedes", lambda new, old: True)).startswith("progress")
 
 
 def test_where_only_the_newest_event_is_remembered_counting_ends_short(database):
@@ -130,7 +131,7 @@ def test_where_only_the_newest_event_is_remembered_counting_ends_short(database)
         newest = {key: [max(each, key=lambda one: (one.time, one.event))] for key, each in occurrences.items() if each}
         return decide(template, newest)
 
-    assert broken_without(patch.object(rules, "decide", newest_only)).startswith("progress")
+    assert broken_without(patch.object(PROGRESS, "decide", newest_only)).startswith("progress")
 
 
 def test_where_badges_for_different_values_do_not_wait_for_each_other_one_is_taken_for_the_other(database):
