@@ -56,7 +56,7 @@ def test_asking_says_what_will_happen_and_changes_nothing(operator: Client, lear
 def test_confirming_retires_and_tells_and_logs_it_without_names(operator: Client, learner: Learner):
     answer = operator.post(page(learner, "retire"), follow=True)
     assert answer.redirect_chain == [(page(learner, "change"), 302)]
-    assert "The learner is retired. Changed: events 5, signals 1, other texts 7" in answer.content.decode()
+    assert "The learner is retired. Changed: events 5, signals 1, other texts 8" in answer.content.decode()
     assert naming() == {}
     entry = LogEntry.objects.get(user__username="operator")
     assert (entry.object_id, entry.object_repr) == (str(learner.pk), f"learner {learner.lms_user_id}")
