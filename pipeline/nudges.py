@@ -67,17 +67,17 @@ def persist(events: Sequence[uuid.UUID]) -> None:
     _send("persist", _chunks(_texts(events), PERSIST_AT_ONCE))
 
 
-def issue(badges: Collection[int]) -> None:
-    """Have Credly brought to the standing of these badges, as one message per `ISSUE_AT_ONCE`.
+def issue(badges: Collection[int], together: int = ISSUE_AT_ONCE) -> None:
+    """Have Credly brought to the standing of these badges, as one message per `together`.
 
     These nudges expire: while Credly hangs, housekeeping goes on nudging, and the queue must not grow for days.
     """
-    _send("issue", _chunks(badges, ISSUE_AT_ONCE), expires=ISSUE_EXPIRES_SECONDS)
+    _send("issue", _chunks(badges, together), expires=ISSUE_EXPIRES_SECONDS)
 
 
 def issue_alone(badges: Collection[int]) -> None:
-    """The same with a message for each badge, so that none waits for another's call.  Expires as `issue` does."""
-    _send("issue", _chunks(badges, 1), expires=ISSUE_EXPIRES_SECONDS)
+    """The same with a message for each badge, so that none waits for another's call."""
+    issue(badges, together=1)
 
 
 def emit(signals: Sequence[int]) -> None:

@@ -7,25 +7,26 @@ from pipeline import logs, nudges, stages
 from pipeline.celery import app
 
 TOGETHER_SECONDS = 1.0
-"""How long badges may share a message: as long as calls are quick, what Celery does per message counts; while they are slow,
-every thread should have one."""
+"""How long badges may share a message: what Celery does per message counts where calls are quick; where they are slow, every
+thread should have one."""
 
 
 @app.task(name="issue")
 def issue(badges: list[int]) -> None:
     """Issue or revoke badges at Credly, one after the other, and have the signals of them emitted.
 
-    What is left after `TOGETHER_SECONDS`, or when one of them fails, gets messages of its own.
+    What is left after `TOGETHER_SECONDS`, or when one of them fails, goes to other threads, as many together as were through.
     """
     ends = time.monotonic() + TOGETHER_SECONDS
-    waiting = deque(badges)
+    waiting, through = deque(badges), 0
     try:
         while waiting:
             _issue(waiting.popleft())
+            through += 1
             if time.monotonic() >= ends:
                 break
     finally:
-        nudges.issue_alone(waiting)
+        nudges.issue(waiting, together=max(through, 1))
 
 
 def _issue(badge: int) -> None:

@@ -17,7 +17,7 @@ from pipeline.configuration.exporting import export_configuration
 from pipeline.models import ConfigurationVersion, Organization, Penalty, Requirement, Template
 from tests.configuration.files import CCX_EVENT, COURSE_EVENT, EXAMPLE, ORGANIZATION, example, imported
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 EMPTY = "version: 1\norganizations: []\ntemplates: []\n"
 
@@ -257,10 +257,18 @@ def _store_template(draw: st.DrawFn, organization: Organization, template_uuid: 
     rows: list[Requirement] = []
     for fields in requirements:
         fields["distinct"] = fields.get("distinct", "").replace("is_passing", "")
-        rows.append(_store(Requirement, template, {**fields, "after": draw(st.sampled_from([None, *rows]))}))
+        preceding = [row for row in rows if _may_come_before(row, fields.get("counts_until"))]
+        rows.append(_store(Requirement, template, {**fields, "after": draw(st.sampled_from([None, *preceding]))}))
     for fields in draw(several(condition(1))) if rows else []:
         penalty = _store(Penalty, template, fields)
         penalty.requirements.set(draw(st.lists(st.sampled_from(rows), min_size=1, unique_by=lambda row: row.pk)))
+
+
+def _may_come_before(row: Requirement | None, until: datetime | None) -> bool:
+    """Whether what counts until then may come after this requirement, and after what that comes after."""
+    if row is None or until is None:
+        return True
+    return (row.counts_from is None or row.counts_from < until) and _may_come_before(row.after, until)
 
 
 def _store(model: type[Any], template: Template, fields: dict[str, Any]) -> Any:

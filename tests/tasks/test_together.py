@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
@@ -61,6 +62,15 @@ def test_while_calls_are_slow_each_badge_gets_a_thread_of_its_own(
     monkeypatch.setattr(tasks.issue, "TOGETHER_SECONDS", 0.0)
     assert issued([1, 2, 3]) == [1]
     assert waiting(celery_broker) == [[2], [3]]
+
+
+def test_as_many_share_the_next_message_as_were_through_in_this_one(
+    celery_broker: BrokerNode, celery_setup_app: Celery, school: School, issued, monkeypatch: pytest.MonkeyPatch
+):
+    clock = iter([0.0, 0.4, 0.8, 1.2])
+    monkeypatch.setattr(tasks.issue, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert issued(list(range(10))) == [0, 1, 2]
+    assert waiting(celery_broker) == [[3, 4, 5], [6, 7, 8], [9]]
 
 
 def test_while_calls_are_quick_nothing_goes_back(
