@@ -2,10 +2,11 @@
 
 The processes stand still while the events are published; the clock runs from their start until the last signal is sent.  Every
 learner is new, and each event matches one of twenty templates.  At 0 ms per call what is sought is how much the machine
-carries; there are as many `credly` processes as `worker` processes, and twenty calls at once over all of them: with two of each,
-four processes work.  At 200 ms it is whether all these calls are really out (five in each of four `credly` processes), between
-the first and the last tenth of the calls: from badges that are due already, and from the bus, where the stages before share the processors.  Beside the rates at
-0 ms stand those of the same way with empty tasks, one message for each event and stage: what Celery itself would need.
+carries; there are as many `credly` processes as `worker` processes, so with two of each four work, and twenty calls at once
+over all of them.  At 200 ms it is whether all these calls are really out (five in each of four `credly` processes), between
+the first and the last tenth of the calls: from badges that are due already, and from the bus, where the stages before share
+the processors.  Beside the rates at 0 ms stand those of the same way with empty tasks, one message for each event and stage:
+what Celery itself would need.
 """
 
 from celery import Celery
