@@ -2,6 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
+import pipeline.models.deletion
 from django.db import migrations, models
 
 
@@ -57,7 +58,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='requirement',
             name='after',
-            field=models.ForeignKey(blank=True, help_text='Only events later than the one that fulfilled this requirement count.', null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='followers', to='pipeline.requirement', verbose_name='after'),
+            field=models.ForeignKey(blank=True, help_text='Only events later than the one that fulfilled this requirement count.', null=True, on_delete=pipeline.models.deletion.restrict, related_name='followers', to='pipeline.requirement', verbose_name='after'),
         ),
         migrations.AddField(
             model_name='requirement',

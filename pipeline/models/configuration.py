@@ -5,6 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from encrypted_fields.fields import EncryptedTextField
 
+from pipeline.models.deletion import restrict
 from pipeline.rules import MOST_LOOKED_AT
 
 MOST_COUNTED = MOST_LOOKED_AT // 2
@@ -188,7 +189,7 @@ class Requirement(Condition):
     )
     after = models.ForeignKey(
         "self",
-        on_delete=models.RESTRICT,
+        on_delete=restrict,
         null=True,
         blank=True,
         related_name="followers",

@@ -30,6 +30,7 @@ from tests.stages.credly_events import act
 from tests.stages.credly_events import told as told_by_credly
 from tests.stages.test_order import PROFILE, Example, deliveries
 from tests.stages.test_order import ups_and_downs as ups_and_downs_of_one
+from tests.stages.test_query_counts import STORE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
@@ -283,7 +284,7 @@ def test_what_nobody_asks_for_costs_one_query_in_a_batch_and_other_events_none(s
         with CaptureQueriesContext(connection) as captured:
             inbox.store(batch, TOPIC)
         counts.append(sum("SAVEPOINT" not in query["sql"] for query in captured))
-    assert counts[1:] == [3, 2]  # the first learns what is asked for
+    assert counts[1:] == [STORE + 1, STORE]  # the first learns what is asked for
 
 
 def test_a_signal_is_no_news_of_the_learner(site):
