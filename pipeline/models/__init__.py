@@ -15,18 +15,15 @@ from pipeline.models.configuration import (
     Template,
     TemplateState,
 )
+from pipeline.models.inbox import ConsumerGroup, Event, EventStatus, Gap
 from pipeline.models.ledgers import (
     Badge,
     BadgeHistory,
-    ConsumerGroup,
     CredlyState,
     Discrepancy,
     DiscrepancyKind,
     DueWork,
-    Event,
-    EventStatus,
     Fulfillment,
-    Gap,
     Learner,
     Occurrence,
     Progress,
